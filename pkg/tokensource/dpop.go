@@ -19,9 +19,11 @@ const (
 	typeBearer = "Bearer"
 	typeDPoP   = possession.Scheme
 
-	codeUseNonce = possession.CodeUseNonce
-	maxNonces    = 100 // origins whose newest nonce is remembered
-	maxNonce     = 1024
+	codeUseNonce     = possession.CodeUseNonce
+	codeInvalidProof = "invalid_dpop_proof" // RFC 9449 §12.2
+
+	maxNonces = 100 // origins whose newest nonce is remembered
+	maxNonce  = 1024
 )
 
 // binder has the key that the tokens of a Source are bound to (RFC 9449), and
@@ -86,14 +88,14 @@ func (b *binder) note(u *url.URL, header http.Header) bool {
 
 func origin(u *url.URL) string { return u.Scheme + "://" + u.Host }
 
-// wantsNonce reports whether an API has refused a proof for its nonce alone
-// (RFC 9449 §9).
-func wantsNonce(res *http.Response) bool {
+// refusesProof reports whether an API has refused a proof for its nonce (RFC
+// 9449 §9), or for another fault (§7.1).
+func refusesProof(res *http.Response) bool {
 	if res.StatusCode != http.StatusUnauthorized {
 		return false
 	}
 	for _, challenge := range res.Header.Values("WWW-Authenticate") {
-		if strings.Contains(challenge, `"`+codeUseNonce+`"`) {
+		if strings.Contains(challenge, `"`+codeUseNonce+`"`) || strings.Contains(challenge, `"`+codeInvalidProof+`"`) {
 			return true
 		}
 	}

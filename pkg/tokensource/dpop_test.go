@@ -89,6 +89,63 @@ func TestAServerThatBindsNoTokens(t *testing.T) {
 	require.EqualValues(t, 1, stubborn.calls.Load(), "nobody gives such a nonce")
 }
 
+// Of an API's refusals (RFC 9449 §7.1, §9), those of the proof cost a new proof
+// and no new token, and each token has its try with a nonce.
+func TestAnAPIThatRefusesProofs(t *testing.T) {
+	var issued atomic.Int32
+	as := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = fmt.Fprintf(w, `{"access_token":"t-%d","token_type":"DPoP","expires_in":60}`, issued.Add(1))
+	}))
+	defer as.Close()
+	for _, c := range []struct {
+		name    string
+		answers []string // errors of the API, one a request; "" is 200
+		calls   []string // the tokens of the requests
+	}{
+		{"a nonce that is too old, and a token that is revoked",
+			[]string{"invalid_token", codeUseNonce, ""}, []string{"t-1", "t-2", "t-2"}},
+		{"the other way round", []string{codeUseNonce, "invalid_token", ""}, []string{"t-1", "t-1", "t-2"}},
+		{"a proof that a proxy has sent twice", []string{"invalid_dpop_proof", ""}, []string{"t-1", "t-1"}},
+		{"a URL that the API does not know as its own", []string{"invalid_dpop_proof", "invalid_dpop_proof"},
+			[]string{"t-1", "t-1"}},
+		{"no end of it", []string{codeUseNonce, codeUseNonce}, []string{"t-1", "t-1"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			issued.Store(0)
+			var calls []string
+			proofs := map[string]bool{}
+			api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				calls = append(calls, strings.TrimPrefix(r.Header.Get("Authorization"), "DPoP "))
+				proofs[r.Header.Get("DPoP")] = true
+				body, _ := io.ReadAll(r.Body)
+				if string(body) != "x" {
+					w.WriteHeader(http.StatusTeapot)
+				} else if answer := c.answers[len(calls)-1]; answer != "" {
+					w.Header().Set("DPoP-Nonce", "n")
+					w.Header().Set("WWW-Authenticate", `DPoP error="`+answer+`"`)
+					w.WriteHeader(http.StatusUnauthorized)
+				}
+			}))
+			defer api.Close()
+			s, err := New(Config{TokenURL: as.URL, ClientID: "c", ClientSecret: "a-long-secret", DPoP: true})
+			require.NoError(t, err)
+			defer s.Close()
+			client := &http.Client{Transport: s.Transport(nil)}
+			res, err := client.Post(api.URL, "text/plain", strings.NewReader("x"))
+			require.NoError(t, err)
+			require.NoError(t, res.Body.Close())
+			require.Equal(t, c.calls, calls)
+			require.Len(t, proofs, len(calls), "each request has a proof of its own")
+			refused := c.answers[len(c.answers)-1] != ""
+			require.Equal(t, refused, res.StatusCode == http.StatusUnauthorized)
+			token, err := s.Token(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, calls[len(calls)-1], token.AccessToken, "a token that was not refused is kept")
+		})
+	}
+}
+
 // What is remembered of nonces is bounded.
 func TestNoncesAreBounded(t *testing.T) {
 	b, err := newBinder(nil)

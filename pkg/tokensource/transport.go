@@ -18,10 +18,12 @@ import (
 // error says why (see [Source.Token]).
 //
 // With Config.DPoP each request carries a proof of its own (RFC 9449 §7.1), as
-// "Authorization: DPoP …" and "DPoP: …". If the API asks for a nonce, the
-// request is sent once more with it, under the same condition.
+// "Authorization: DPoP …" and "DPoP: …". If the API refuses the proof, as when it
+// asks for a nonce, the request is sent once more with another, under the same
+// condition, and the token is kept.
 //
-// After a redirect to another host, or from https to http, no token is sent.
+// After a redirect to another host, or from https to http, no token is sent, nor
+// if that redirects back.
 func (s *Source) Transport(base http.RoundTripper) http.RoundTripper {
 	if base == nil {
 		base = s.client.Transport
@@ -46,16 +48,8 @@ func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		closeBody(req)
 		return nil, err
 	}
-	res, err := t.send(req, req.Body, first.AccessToken)
-	if err == nil && t.source.binder != nil && wantsNonce(res) {
-		body, ok := again(req)
-		if !ok {
-			return res, nil
-		}
-		drain(res)
-		res, err = t.send(req, body, first.AccessToken)
-	}
-	if err != nil || res.StatusCode != http.StatusUnauthorized {
+	res, err := t.sendProven(req, req.Body, first.AccessToken)
+	if err != nil || res.StatusCode != http.StatusUnauthorized || t.refusesProof(res) {
 		return res, err
 	}
 	t.source.Drop(first.AccessToken)
@@ -73,7 +67,29 @@ func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	// A second 401 is about the client rather than the token: the new one
 	// stays.
-	return t.send(req, body, second.AccessToken)
+	return t.sendProven(req, body, second.AccessToken)
+}
+
+// sendProven sends req, and once more with another proof if the API has refused
+// the proof: for its nonce, or since a proxy, or net/http itself, had sent the
+// request before.
+func (t transport) sendProven(req *http.Request, body io.ReadCloser, accessToken string) (*http.Response, error) {
+	res, err := t.send(req, body, accessToken)
+	if err != nil || !t.refusesProof(res) {
+		return res, err
+	}
+	body, ok := again(req)
+	if !ok {
+		return res, nil
+	}
+	drain(res)
+	return t.send(req, body, accessToken)
+}
+
+// refusesProof reports whether an API has refused a proof rather than its
+// token.
+func (t transport) refusesProof(res *http.Response) bool {
+	return t.source.binder != nil && refusesProof(res)
 }
 
 // drain reads an answer to its end, within reason, so that its connection can
@@ -110,15 +126,18 @@ func (t transport) send(req *http.Request, body io.ReadCloser, accessToken strin
 	return res, err
 }
 
-// elsewhere reports whether req follows a redirect to another origin than the
-// first request's. net/http removes the Authorization header from such
-// requests, and it must not be added again here.
+// elsewhere reports whether req follows redirects that have led to another
+// origin than the first request's, which may have led back. net/http removes
+// the Authorization header from such requests, and it must not be added again
+// here.
 func elsewhere(req *http.Request) bool {
-	first := req
-	for first.Response != nil && first.Response.Request != nil {
-		first = first.Response.Request
+	for before := req; before.Response != nil && before.Response.Request != nil; {
+		before = before.Response.Request
+		if origin(before.URL) != origin(req.URL) {
+			return true
+		}
 	}
-	return first.URL.Host != req.URL.Host || first.URL.Scheme != req.URL.Scheme
+	return false
 }
 
 // again returns the body to send a second time, and false if that is not

@@ -150,6 +150,29 @@ func TestTransportGivesNoTokenToAnotherHost(t *testing.T) {
 	require.Equal(t, []string{"Bearer token-1", "Bearer token-1", ""}, []string{<-seen, <-seen, <-seen})
 }
 
+// Nor does it when the other host sends the request back: it would choose what
+// is asked for with the token.
+func TestTransportGivesNoTokenToWhatAnotherHostChooses(t *testing.T) {
+	seen := make(chan string, 10)
+	var a *httptest.Server
+	other := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, a.URL+"/chosen", http.StatusTemporaryRedirect)
+	}))
+	defer other.Close()
+	a = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		seen <- r.Header.Get("Authorization")
+		if r.URL.Path == "/" {
+			http.Redirect(w, r, other.URL, http.StatusTemporaryRedirect)
+		}
+	}))
+	defer a.Close()
+	client := &http.Client{Transport: newEndpoint(t).source(t).Transport(a.Client().Transport)}
+	res, err := client.Get(a.URL + "/")
+	require.NoError(t, err)
+	require.NoError(t, res.Body.Close())
+	require.Equal(t, []string{"Bearer token-1", ""}, []string{<-seen, <-seen})
+}
+
 func TestTransportPassesErrorsOn(t *testing.T) {
 	e := newEndpoint(t)
 	broken := errors.New("broken")
