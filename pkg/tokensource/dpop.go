@@ -53,6 +53,7 @@ func newBinder(clock func() time.Time) (*binder, error) {
 // origin. The token is empty if none goes along.
 func (b *binder) prove(req *http.Request, accessToken string) error {
 	target := *req.URL
+	target.User = nil // it is not sent, and may have a password
 	if req.Host != "" {
 		target.Host = req.Host // what the server sees
 	}

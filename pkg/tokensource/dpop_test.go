@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -144,6 +145,27 @@ func TestAnAPIThatRefusesProofs(t *testing.T) {
 			require.Equal(t, calls[len(calls)-1], token.AccessToken, "a token that was not refused is kept")
 		})
 	}
+}
+
+// A proof is for the URL that the server sees (RFC 9449 §4.2).
+func TestAProofIsForWhatTheServerSees(t *testing.T) {
+	b, err := newBinder(time.Now)
+	require.NoError(t, err)
+	for url, htu := range map[string]string{
+		"https://api.example/a%2Fb?x=y#z":    "https://api.example/a%2Fb",
+		"https://u:password@api.example/a":   "https://api.example/a",
+		"https://[2001:db8::1]:8443//a/../b": "https://[2001:db8::1]:8443//a/../b",
+	} {
+		req, err := http.NewRequest(http.MethodGet, url, nil)
+		require.NoError(t, err)
+		require.NoError(t, b.prove(req, "t"))
+		require.Contains(t, payloadOf(req.Header.Get("DPoP")), `"htu":"`+htu+`"`)
+	}
+	req, err := http.NewRequest(http.MethodGet, "https://192.0.2.1/a", nil)
+	require.NoError(t, err)
+	req.Host = "api.example"
+	require.NoError(t, b.prove(req, "t"))
+	require.Contains(t, payloadOf(req.Header.Get("DPoP")), `"htu":"https://api.example/a"`)
 }
 
 // What is remembered of nonces is bounded.
