@@ -46,6 +46,8 @@ func run(ctx context.Context, logger *slog.Logger) error {
 		// listens on, and whether proofs need a nonce: off, optional, required.
 		ExternalURL: os.Getenv("EXAMPLE_API_EXTERNAL_URL"),
 		ProofNonces: resourceserver.ProofNonces(os.Getenv("EXAMPLE_API_PROOF_NONCES")),
+		// The same one at several instances, so that they know each other's.
+		ProofNonceKey: []byte(os.Getenv("EXAMPLE_API_PROOF_NONCE_KEY")),
 	}
 	// Several instances of this API share in Redis which proofs were used.
 	if url := os.Getenv("EXAMPLE_API_PROOF_REDIS_URL"); url != "" {

@@ -7,6 +7,7 @@ package main
 
 import (
 	"crypto/ed25519"
+	"crypto/rand"
 	"net/http"
 	"net/url"
 	"os"
@@ -29,7 +30,8 @@ import (
 )
 
 // Two processes of the API with EXAMPLE_API_PROOF_REDIS_URL take one proof
-// once between them.
+// once between them, and with the same EXAMPLE_API_PROOF_NONCE_KEY each other's
+// nonces.
 func TestTwoProcessesTakeOneProofOnce(t *testing.T) {
 	needs.Service(t, "real services")
 	binary := filepath.Join(t.TempDir(), "example-api")
@@ -38,11 +40,13 @@ func TestTwoProcessesTakeOneProofOnce(t *testing.T) {
 	const external = "https://api.cloud.example"
 	s, redis := svctest.New(t, svctest.Options{}), redistest.Start(t)
 	var addresses []string
+	nonceKey := rand.Text() + rand.Text()
 	for range 2 {
 		address := freeport.Address(t)
 		cmd := exec.Command(binary)
 		cmd.Env = []string{"EXAMPLE_API_ISSUER=" + s.Issuer, "EXAMPLE_API_LISTEN=" + address,
-			"EXAMPLE_API_EXTERNAL_URL=" + external, "EXAMPLE_API_PROOF_REDIS_URL=" + redis.URL()}
+			"EXAMPLE_API_EXTERNAL_URL=" + external, "EXAMPLE_API_PROOF_REDIS_URL=" + redis.URL(),
+			"EXAMPLE_API_PROOF_NONCES=optional", "EXAMPLE_API_PROOF_NONCE_KEY=" + nonceKey}
 		cmd.Stderr, cmd.SysProcAttr = os.Stderr, &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 		require.NoError(t, cmd.Start())
 		t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
@@ -70,6 +74,7 @@ func TestTwoProcessesTakeOneProofOnce(t *testing.T) {
 	token := answer.JSON["access_token"].(string)
 
 	const path = "/api/1.0/clusters"
+	nonces := make(chan string, 1) // one of those that were given
 	ask := func(address, proof string) int {
 		req, err := http.NewRequest(http.MethodGet, "http://"+address+path, nil)
 		if err != nil {
@@ -82,6 +87,10 @@ func TestTwoProcessesTakeOneProofOnce(t *testing.T) {
 			return 0
 		}
 		_ = resp.Body.Close()
+		select {
+		case nonces <- resp.Header.Get("DPoP-Nonce"):
+		default:
+		}
 		return resp.StatusCode
 	}
 	fresh := func() string {
@@ -90,6 +99,12 @@ func TestTwoProcessesTakeOneProofOnce(t *testing.T) {
 	for _, address := range addresses {
 		require.Eventually(t, func() bool { return ask(address, fresh()) == http.StatusOK }, 30*time.Second,
 			50*time.Millisecond)
+	}
+	nonce := <-nonces
+	require.NotEmpty(t, nonce)
+	for _, address := range addresses {
+		own := proof(possession.Of{Method: "GET", URL: external + path, Token: token, Nonce: nonce})
+		require.Equal(t, http.StatusOK, ask(address, own), "the nonce of one is the other's, too")
 	}
 	for range 30 {
 		one := fresh()
