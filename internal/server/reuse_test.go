@@ -140,6 +140,23 @@ func TestAReusedTokenAndBinding(t *testing.T) {
 	require.NotEqual(t, third, c.token(here))
 }
 
+// A stranger's wrong guess has a client read anew, which must not end what is
+// given out again: nothing has changed.
+func TestAWrongGuessEndsNoReuse(t *testing.T) {
+	s := svctest.New(t, svctest.Options{Environ: []string{"SVCAUTH_TOKEN_REUSE=2m"}})
+	c := caller{t, s, s.Account("one per request", "clusters:view")}
+	const here = "192.0.2.1"
+	var first string
+	require.Eventually(t, func() bool { // it has heard of the account's making
+		first = c.token(here)
+		return first == c.token(here)
+	}, patience, tick)
+	stranger := c
+	stranger.account.ClientSecret = s.Account("another", "clusters:view").ClientSecret
+	require.Equal(t, http.StatusUnauthorized, stranger.ask(here).Status)
+	require.Equal(t, first, c.token(here))
+}
+
 // TestEachTokenIsItsOwn: an assertion is for one token, and without token.reuse
 // so is each request.
 func TestEachTokenIsItsOwn(t *testing.T) {

@@ -8,7 +8,6 @@ import (
 	"time"
 	"weak"
 
-	"github.com/svcauth/svcauth/internal/clientauth"
 	"github.com/svcauth/svcauth/internal/keyring"
 	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/internal/verify"
@@ -46,12 +45,12 @@ type reuseKey struct {
 	asked                  [sha256.Size]byte
 }
 
-// reusable is a token that was given out. Its client and what the roles of that
-// gave it are known again by it, and not kept: a client that changes often
-// would fill the memory with what it was.
+// reusable is a token that was given out. Its holder is known again by it, and
+// not kept: a client that changes often would fill the memory with what it was.
+// As long as the holder is the same, so are its credentials, though they may
+// have been read anew (a stranger's wrong guess does that).
 type reusable struct {
 	holder   weak.Pointer[holder]
-	client   weak.Pointer[clientauth.Client]
 	org      string
 	claims   *verify.Claims
 	form     keyring.Form
@@ -106,7 +105,7 @@ func (u *reuse) again(i *issuance) bool {
 
 // good reports whether a token may be given out once more.
 func (u *reuse) good(t *reusable, i *issuance, now time.Time) bool {
-	if t.holder != weak.Make(i.holder) || t.client != weak.Make(i.client.Client) || u.over(t, now) ||
+	if t.holder != weak.Make(i.holder) || u.over(t, now) ||
 		!u.cfg.Keyring.SignedByActive(t.form, t.response.AccessToken) {
 		return false
 	}
@@ -145,7 +144,7 @@ func (u *reuse) keep(i *issuance) {
 		return
 	}
 	u.tokens[key] = &reusable{
-		weak.Make(i.holder), weak.Make(i.client.Client), i.client.OrgID, claims, i.decision.profile.form, i.response, now,
+		weak.Make(i.holder), i.client.OrgID, claims, i.decision.profile.form, i.response, now,
 	}
 	u.each[i.client.OrgID]++
 }
