@@ -23,6 +23,13 @@ const unchanged = "Nothing was changed."
 // revocations with them.
 const maxJudging = 100 * time.Millisecond
 
+// An organization may have changes look for so many milliseconds at once, and a
+// second: however many dry runs it asks for, others get their turns.
+const (
+	judgingAtOnce    = 2000
+	judgingPerSecond = 50
+)
+
 // judge has look find out what there is to warn of, if the caller wants to know
 // that before the change is made. It comes after all that the change writes.
 // What can't be found out in time is warned of as that.
@@ -30,14 +37,25 @@ func (t *Tx) judge(ctx context.Context, look func(context.Context) error) error 
 	if t.Caution == (svcauth.Caution{}) {
 		return nil
 	}
+	began := time.Now()
+	if t.s.judging.Allow(t.Actor.OrgID, began) > 0 {
+		return t.unjudged()
+	}
 	bounded, cancel := context.WithTimeout(ctx, maxJudging)
 	defer cancel()
 	err := look(bounded)
+	t.s.judging.Charge(t.Actor.OrgID, int(time.Since(began).Milliseconds()), time.Now())
 	if err != nil && bounded.Err() != nil && ctx.Err() == nil {
-		return svcauth.Warned(unchanged, append(t.warnings,
-			"Whom this may stop, and who may gain by it, can't be found out in time."))
+		return t.unjudged()
 	}
 	return err
+}
+
+// unjudged is the refusal of a change of which not all that there is to warn of
+// could be found out.
+func (t *Tx) unjudged() error {
+	return svcauth.Warned(unchanged, append(t.warnings,
+		"Whom this may stop, and who may gain by it, can't be found out in time."))
 }
 
 // warn notes what there is to warn of before the change is made.

@@ -59,6 +59,7 @@ type RevocationObserver interface{ Revoked(kind string) }
 type Service struct {
 	cfg      Config
 	policies *limits.Rates[string] // by organization
+	judging  *limits.Rates[string] // milliseconds, by organization; see judge
 }
 
 // New makes the service. Nothing is read or written yet.
@@ -78,6 +79,7 @@ func New(cfg Config) *Service {
 			PerSecond: policiesPerSecond,
 			Burst:     policiesAtOnce,
 		}, 10_000),
+		judging: limits.NewRates[string](limits.Rate{PerSecond: judgingPerSecond, Burst: judgingAtOnce}, 10_000),
 	}
 }
 
