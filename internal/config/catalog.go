@@ -5,15 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/url"
 	"regexp"
-	"strings"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 
 	defaults "github.com/svcauth/svcauth/config"
 	"github.com/svcauth/svcauth/internal/builtin"
+	"github.com/svcauth/svcauth/internal/httpx"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -117,12 +116,10 @@ func (c *catalogChecker) api(in *catalogAPI, out *Catalog) {
 	if audience == "" {
 		return
 	}
-	u, err := url.Parse(audience)
-	plain := !strings.ContainsAny(audience, "#\"\\") && visibleASCII(audience)
+	err := httpx.CheckResource(audience)
 	switch {
-	case err != nil || !u.IsAbs() || u.Host == "" && u.Opaque == "" || !plain:
-		c.fault(&in.Audience, "audience", "%s is not an absolute URI without a fragment (RFC 8707 §2); "+
-			"expected one such as https://api.example.com", quoteName(audience))
+	case err != nil:
+		c.fault(&in.Audience, "audience", "%s %s", quoteName(audience), err)
 	case audience == c.issuer:
 		c.fault(&in.Audience, "audience",
 			"%s is this server's own audience (its issuer); give the API another one", quoteName(audience))
@@ -201,9 +198,4 @@ func lineFrom(node, neighbour *yaml.Node) {
 	if node.Line == 0 {
 		node.Line = neighbour.Line
 	}
-}
-
-// visibleASCII reports whether all of s is ASCII without controls and spaces.
-func visibleASCII(s string) bool {
-	return !strings.ContainsFunc(s, func(r rune) bool { return r >= utf8.RuneSelf || r <= ' ' })
 }

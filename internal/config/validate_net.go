@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"net"
 	"net/url"
 	"path"
@@ -94,14 +95,12 @@ func (c checker) secureURL(raw, key string) *url.URL {
 // webURL checks an http or https URL. It returns nil if the URL can't be
 // checked any further.
 func (c checker) webURL(raw, key string) *url.URL {
-	u, err := url.Parse(raw)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || len(raw) > 256 {
-		c.that(false, key, "is not an absolute http or https URL of at most 256 characters; "+
-			"expected one such as https://auth.example.com")
-		return nil
+	u, err := httpx.Parse(raw)
+	if err == nil && len(raw) > 256 {
+		err = errors.New("has more than 256 characters; expected a shorter one")
 	}
-	if u.User != nil {
-		c.that(false, key, "holds a user name or password; take it out")
+	if err != nil {
+		c.that(false, key, "%s", err)
 		return nil
 	}
 	c.that(!strings.ContainsAny(raw, "?#"), key, "has a query or a fragment; take it out")

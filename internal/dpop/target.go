@@ -150,10 +150,3 @@ func withoutDots(path string) string {
 	}
 	return "/" + strings.Join(kept, "/")
 }
-
-// ValidBase reports whether a URL can be the beginning of the URLs of a server:
-// it has a scheme, a host and perhaps a path, and no slash at its end.
-func ValidBase(base string) bool {
-	_, ok := normalize(base)
-	return ok && !strings.ContainsAny(base, "?#") && !strings.HasSuffix(base, "/")
-}

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/svcauth/svcauth/internal/httpx"
 )
 
 func TestSameTarget(t *testing.T) {
@@ -97,6 +99,27 @@ func FuzzTarget(f *testing.F) {
 		require.Equal(t, "a.example", lower(u.Hostname()))
 		require.Contains(t, []string{"", "443"}, u.Port())
 		require.Nil(t, u.User)
+	})
+}
+
+// FuzzBase: what may be configured as the beginning of a server's URLs, proofs
+// can be compared with.
+func FuzzBase(f *testing.F) {
+	for _, s := range []string{"https://a.example", "http://[::1]:8080/cloud", "https://a.example:0443",
+		"https://a.example/%7e/x", "https://%61.example", "https://a.example/\\", "https://a.example:99999/.."} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, base string) {
+		if httpx.CheckBase(base) != nil {
+			return
+		}
+		normal, ok := normalize(base + "/x")
+		require.True(t, ok, base)
+		require.True(t, SameTarget(normal, base, "/x"), base)
+		u, err := url.Parse(normal)
+		require.NoError(t, err, base)
+		u.Path, u.RawPath = "", ""
+		require.NoError(t, httpx.CheckBase(u.String()), base)
 	})
 }
 

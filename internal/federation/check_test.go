@@ -38,6 +38,8 @@ func TestPoliciesThatAreNone(t *testing.T) {
 		"query":            {"issuer", issuer("https://issuer.example/?a=b")},
 		"fragment":         {"issuer", issuer("https://issuer.example/#a")},
 		"user":             {"issuer", issuer("https://me:word@issuer.example")},
+		"port":             {"issuer", issuer("https://issuer.example:99999")},
+		"dots":             {"issuer", issuer("https://issuer.example/a/../b")},
 		"trust domain":     {"issuer", issuer("spiffe://acme.example")},
 		"registered claim": {"claims", claim("aud", "x")},
 		"empty claim":      {"claims", claim("environment", "")},
@@ -53,6 +55,9 @@ func TestPoliciesThatAreNone(t *testing.T) {
 		}},
 		"address of keys": {"jwks_uri", func(n *asked) {
 			n.JWKS, n.JWKSURI = nil, "http://issuer.example/k"
+		}},
+		"port of keys": {"jwks_uri", func(n *asked) {
+			n.JWKS, n.JWKSURI = nil, "https://issuer.example:65536/k"
 		}},
 		"Azure without slash": {"issuer", func(n *asked) {
 			n.Preset, n.Issuer = "azure", "https://sts.windows.net/t"

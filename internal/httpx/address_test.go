@@ -58,3 +58,61 @@ func TestAddresses(t *testing.T) {
 		require.NotContains(t, err.Error(), "horse")
 	}
 }
+
+// oddAddresses are those that begin well, and can't be right, with a word of
+// what is said of them.
+var oddAddresses = map[string]string{
+	"https://a.example:0": "port", "https://a.example:65536": "port", "https://a.example:99999/x": "port",
+	"https://a.example:abc": "port", "https://a.example:-1": "port", "https://a.example:0443": "port",
+	"https://[::1]:70000": "port", "https://a.example:80:80": "not an address", "https://::1/x": "not an address",
+	"https://[::1": "not an address", "https://[fe80::1%25eth0]/x": "not an address",
+	"https://%61.example": "not an address", "https://a.example/%zz": "not an address",
+	"https:///x": "not an address", "https://:443/x": "not an address", "https:a.example": "not an address",
+	"https://a.example/..": "its path", "https://a.example/./x": "its path", "https://a.example/x/../y": "its path",
+	"https://a.example/%2e%2E/x": "its path", "https://a.example/x/.%2e": "its path",
+	"https://a.example/x\\y": "character", "https://a.example/x y": "character", "https://ä.example": "character",
+	"https://a.example\n": "character", " https://a.example": "character", `https://a.example/"`: "character",
+	"https://horse@a.example": "user name", "https://me:horse@a.example:99999": "user name",
+}
+
+// TestOddAddresses: one parser says what an address may be, so that none of
+// them is taken anywhere.
+func TestOddAddresses(t *testing.T) {
+	for address, fault := range oddAddresses {
+		for _, check := range []func(string) error{
+			CheckBase, CheckIssuer, CheckResource,
+			func(address string) error { return CheckEndpoint("", address) },
+		} {
+			err := check(address)
+			require.ErrorContains(t, err, fault, address)
+			require.NotContains(t, err.Error(), "horse")
+		}
+	}
+	for _, address := range []string{
+		"https://a.example", "https://a.example:1", "https://a.example:65535/x", "https://[2001:db8::1]:8443/x",
+		"https://a.example/...", "https://a.example/.x/..y/z..", "https://a.example/a//b", "https://a.example/%7Ex",
+		"HTTPS://A.example:443",
+	} {
+		require.NoError(t, CheckBase(address), address)
+		require.NoError(t, CheckIssuer(address), address)
+		require.NoError(t, CheckResource(address), address)
+	}
+	for address, fault := range map[string]string{
+		"https://a.example/": "slash", "https://a.example?": "query", "https://a.example/x?y": "query",
+		"https://a.example#": "fragment", "https://a.example/x#y?z": "fragment", "": "is empty",
+	} {
+		require.ErrorContains(t, CheckBase(address), fault, address)
+	}
+	require.NoError(t, CheckBase("http://api.internal:8080/cloud"))
+	for uri, fault := range map[string]string{
+		"urn:example:api": "", "api://00000000-0000-0000-0000-000000000000": "", "https://a.example/x?y": "",
+		"api": "absolute", "/x": "absolute", "urn:": "absolute", "x:///y": "absolute", "": "absolute",
+		"urn:a b": "character", "urn:a#b": "fragment", "https://a.example#": "fragment",
+	} {
+		if err := CheckResource(uri); fault != "" {
+			require.ErrorContains(t, err, fault, uri)
+		} else {
+			require.NoError(t, err, uri)
+		}
+	}
+}

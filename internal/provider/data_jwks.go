@@ -62,7 +62,13 @@ func (s *jwksData) Schema(_ context.Context, _ datasource.SchemaRequest, resp *d
 }
 
 func (s *jwksData) Read(ctx context.Context, _ datasource.ReadRequest, resp *datasource.ReadResponse) {
-	if _, err := s.use(); err != nil && s.config.Issuer == "" { // it does without the rest
+	_, err := s.use()
+	if s.config.Issuer != "" { // it does without the rest
+		if err = httpx.CheckIssuer(s.config.Issuer); err != nil {
+			err = fmt.Errorf("the issuer %w", err)
+		}
+	}
+	if err != nil {
 		s.fail(&resp.Diagnostics, "Reading the keys failed", err)
 		return
 	}
@@ -94,7 +100,7 @@ func (s *jwksData) Read(ctx context.Context, _ datasource.ReadRequest, resp *dat
 func (s *jwksData) fetch(ctx context.Context, address string) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
-		return nil, errors.New("url is not an address")
+		return nil, err
 	}
 	req.Header.Set("User-Agent", s.userAgent)
 	req.Header.Set("Accept", "application/json")

@@ -1,11 +1,13 @@
 package provider
 
 import (
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 
+	"github.com/hashicorp/terraform-plugin-framework/datasource"
 	"github.com/stretchr/testify/require"
 
 	"github.com/svcauth/svcauth/internal/jwk"
@@ -34,4 +36,27 @@ func TestKeysAreBoundedAndNotRedirected(t *testing.T) {
 	require.ErrorContains(t, err, "302")
 	_, err = s.fetch(t.Context(), server.URL+"/long")
 	require.ErrorContains(t, err, "longer than")
+}
+
+// Keys that anybody on the way could have changed are not read, though they
+// need no credential.
+func TestKeysAreReadFromAnIssuerOnly(t *testing.T) {
+	for _, issuer := range []string{"http://auth.example.com", "https://auth.example.com:99999"} {
+		c := &connection{config: tokensource.Config{Issuer: issuer, HTTPClient: &http.Client{Transport: untouched{t}}}}
+		c.once.Do(func() {})
+		c.err = errors.New("no credential")
+		s := &jwksData{}
+		s.connection = c
+		var answer datasource.ReadResponse
+		s.Read(t.Context(), datasource.ReadRequest{}, &answer)
+		require.True(t, answer.Diagnostics.HasError())
+		require.Contains(t, answer.Diagnostics[0].Detail(), "the issuer ")
+	}
+}
+
+type untouched struct{ t *testing.T }
+
+func (u untouched) RoundTrip(r *http.Request) (*http.Response, error) {
+	u.t.Errorf("%s was asked", r.URL)
+	return nil, errors.New("not asked")
 }

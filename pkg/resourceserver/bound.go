@@ -46,7 +46,7 @@ func newBoundTokens(cfg Config) *boundTokens {
 		}),
 		unknown: sync.OnceFunc(func() { warnOfURL(cfg.Logger) }),
 	}
-	if u, err := url.Parse(cfg.Audience); err == nil && dpop.ValidBase(u.Scheme+"://"+u.Host) {
+	if u, err := url.Parse(cfg.Audience); err == nil && httpx.CheckBase(u.Scheme+"://"+u.Host) == nil {
 		b.audience = u.Scheme + "://" + u.Host
 	}
 	return b

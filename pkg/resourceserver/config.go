@@ -249,9 +249,10 @@ func (c Config) faults() (faults []error) {
 	if c.Name != untrusted.Quotable(c.Name, maxNameSize) {
 		fault("Name: expected at most %d printable ASCII characters", maxNameSize)
 	}
-	if c.ExternalURL != "" && !dpop.ValidBase(c.ExternalURL) {
-		fault("ExternalURL %q is no URL of a server; expected one such as https://api.example.com, without query, "+
-			"fragment and a slash at the end", untrusted.Quotable(c.ExternalURL, 100))
+	if c.ExternalURL != "" {
+		if err := httpx.CheckBase(c.ExternalURL); err != nil {
+			fault("ExternalURL %w", err)
+		}
 	}
 	if c.ProofNonces != "" && !slices.Contains(dpop.Modes(), dpop.Mode(c.ProofNonces)) {
 		fault("ProofNonces is %q; expected off, optional or required", untrusted.Quotable(string(c.ProofNonces), 40))

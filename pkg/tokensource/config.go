@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -188,8 +187,8 @@ func (c Config) checkRequest() error {
 		}
 	}
 	for _, resource := range c.Resource {
-		if u, err := url.Parse(resource); err != nil || !u.IsAbs() || u.Fragment != "" {
-			return fmt.Errorf("resource %q is not an absolute URI without fragment (RFC 8707 §2)", resource)
+		if err := httpx.CheckResource(resource); err != nil {
+			return fmt.Errorf("a resource %w", err)
 		}
 	}
 	return nil
