@@ -43,8 +43,9 @@ func operationOf(command string) (Operation, bool) {
 	return "", false
 }
 
-// settlePart is how long after a refusal a success in a cluster does not count:
-// another of its servers may have succeeded.
+// settlePart is how long after a refusal the success of a command in a cluster
+// does not count: another of its servers may have succeeded. That of a
+// subscription counts, and comes once.
 const settlePart = 30 * time.Second
 
 // health remembers what Redis answered to the work itself. It is a hook of the
@@ -128,7 +129,7 @@ func (h *health) failed(what string, op Operation, err error) {
 func (h *health) succeeded(what string, op Operation) {
 	h.mu.Lock()
 	was, failed := h.refused[what]
-	again := failed && time.Since(was.at) >= h.settle
+	again := failed && (op == OpSubscribe || time.Since(was.at) >= h.settle)
 	if again {
 		delete(h.refused, what)
 		again = h.fails(op) == nil

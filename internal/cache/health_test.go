@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"errors"
 	"log/slog"
 	"maps"
 	"slices"
@@ -283,4 +284,18 @@ func TestRecordedUntil(t *testing.T) {
 	require.False(t, g.allTold())
 	written()
 	require.True(t, g.allTold())
+}
+
+// TestASubscriptionThatCameBackCounts: in a cluster a command that succeeds may
+// have been another server's, and is sent again. A subscription comes into force
+// once, where its channel is, and may then last for months.
+func TestASubscriptionThatCameBackCounts(t *testing.T) {
+	h := newHealth(slog.New(slog.DiscardHandler), true)
+	away := errors.New("connection refused")
+	h.failed("subscribe {changes}", OpSubscribe, away)
+	h.failed("zadd", OpWrite, away)
+	require.Len(t, h.all(), 2)
+	h.succeeded("subscribe {changes}", OpSubscribe)
+	h.succeeded("zadd", OpWrite)
+	require.Equal(t, []Operation{OpWrite}, slices.Collect(maps.Keys(h.all())))
 }
