@@ -29,6 +29,7 @@ import (
 	"github.com/svcauth/svcauth/internal/people"
 	"github.com/svcauth/svcauth/internal/svctest/certtest"
 	"github.com/svcauth/svcauth/internal/svctest/pgtest"
+	"github.com/svcauth/svcauth/internal/svctest/schema"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -78,7 +79,8 @@ func startOnce(t *testing.T, environ []string) error {
 	if err != nil {
 		return err
 	}
-	a, err := app.New(t.Context(), cfg, app.Options{Version: "test", Log: io.Discard})
+	a, err := app.New(t.Context(), cfg, app.Options{Version: "test", Log: io.Discard,
+		DatabasePatience: schema.Patience})
 	if err != nil {
 		return err
 	}
@@ -217,7 +219,7 @@ func TestConfigCheckAndStartAgreeOnPostgreSQL(t *testing.T) {
 		{user + u.Host + name, ""},
 		{user + u.Host + name + "?sslmode=verify_full",
 			"database.url: can't be used: failed to configure TLS (sslmode is invalid)"},
-		{user + u.Host + name + "?sslmode=disable&application_name=a%20b&connect_timeout=1", ""},
+		{user + u.Host + name + "?sslmode=disable&application_name=a%20b&connect_timeout=60", ""},
 		{user + u.Host + name + "?channel_binding=prefer&options=-c%20statement_timeout%3D9s", ""},
 		{user + name + "?host=" + dir + "&port=" + port, ""},
 		{user + url.PathEscape(dir) + ":" + port + name, ""},
@@ -254,7 +256,8 @@ func TestRehearsal(t *testing.T) {
 		"SVCAUTH_MASTER_KEY_FILE=" + filepath.Join(dir, "master.key"),
 		"SVCAUTH_LISTEN=127.0.0.1:0", "SVCAUTH_OPS_LISTEN=", "SVCAUTH_SHUTDOWN_DELAY=0s"}
 	cfg := load(t, environ...)
-	a, err := app.New(t.Context(), cfg, app.Options{Version: "test", Log: io.Discard})
+	a, err := app.New(t.Context(), cfg, app.Options{Version: "test", Log: io.Discard,
+		DatabasePatience: schema.Patience})
 	require.NoError(t, err)
 	tenant, err := a.People.Bootstrap(t.Context(), people.NewTenant{AdminEmail: "admin@example.com"})
 	require.NoError(t, err)

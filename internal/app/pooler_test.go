@@ -25,6 +25,7 @@ import (
 	"github.com/svcauth/svcauth/internal/config"
 	"github.com/svcauth/svcauth/internal/svctest"
 	"github.com/svcauth/svcauth/internal/svctest/pgtest"
+	"github.com/svcauth/svcauth/internal/svctest/schema"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -43,7 +44,8 @@ func TestNodesServeThroughPgBouncer(t *testing.T) {
 	errs := make([]error, 2)
 	for i := range errs {
 		both.Go(func() {
-			a, err := app.New(t.Context(), cfg, app.Options{Version: "test", Log: io.Discard})
+			a, err := app.New(t.Context(), cfg, app.Options{Version: "test", Log: io.Discard,
+				DatabasePatience: schema.Patience})
 			if err == nil {
 				err = a.Close()
 			}

@@ -37,7 +37,7 @@ func disappear(t *testing.T, url string) {
 	leaving := s.NewTenant("leaving")
 	s.AccountIn(leaving, "robot", "clusters:view")
 	s.Stop()
-	db, err := store.Open(store.Config{URL: url})
+	db, err := store.Open(store.Config{URL: url, Patience: schema.Patience})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
 	put(t, db, s.Tenant.Organization.ID, "past", 1200, time.Now().Add(-time.Minute))

@@ -29,7 +29,7 @@ func (f *fixture) QueueDropped(_ string, n int) { f.dropped += n }
 func newFixture(t *testing.T) *fixture {
 	f := &fixture{t: t}
 	var err error
-	f.store, err = store.Open(store.Config{URL: schema.SQLite(t)})
+	f.store, err = store.Open(store.Config{URL: schema.SQLite(t), Patience: schema.Patience})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = f.store.Close() })
 	f.log = audit.New(audit.Config{Store: f.store, Observer: f})

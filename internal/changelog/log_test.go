@@ -16,6 +16,7 @@ import (
 	"github.com/svcauth/svcauth/internal/cache"
 	"github.com/svcauth/svcauth/internal/changelog"
 	"github.com/svcauth/svcauth/internal/store"
+	"github.com/svcauth/svcauth/internal/svctest/schema"
 	"github.com/svcauth/svcauth/internal/verify"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
@@ -51,7 +52,7 @@ func newNode(t *testing.T, path string, shared *cache.Cache) *node {
 	t.Helper()
 	n := &node{revoked: verify.NewRevocationSet()}
 	var err error
-	n.db, err = store.Open(store.Config{URL: "sqlite://" + path})
+	n.db, err = store.Open(store.Config{URL: "sqlite://" + path, Patience: schema.Patience})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = n.db.Close() })
 	_, err = n.db.Migrate(t.Context())

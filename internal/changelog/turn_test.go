@@ -31,7 +31,7 @@ func (request) Caller() (string, bool) { return "org_crowd", false }
 func TestTheLogIsReadInNobodysTurn(t *testing.T) {
 	url := schema.Postgres(t)
 	const conns, readers, crowd = 8, 4, 24 // of eight two write, and two are for the server
-	db, err := store.Open(store.Config{URL: url, MaxConns: conns})
+	db, err := store.Open(store.Config{URL: url, MaxConns: conns, Patience: schema.Patience})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = db.Close() })
 	shared, err := cache.New(cache.Config{})
@@ -103,7 +103,7 @@ func TestAReadThatFailedIsSharedToo(t *testing.T) {
 	t.Parallel()
 	url := schema.Postgres(t)
 	failed := &failures{}
-	db, err := store.Open(store.Config{URL: url, Observer: failed})
+	db, err := store.Open(store.Config{URL: url, Observer: failed, Patience: schema.Patience})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = db.Close() })
 	shared, err := cache.New(cache.Config{})

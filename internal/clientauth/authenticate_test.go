@@ -38,7 +38,7 @@ func newGuesses(t *testing.T) *guesses {
 	g.now.Store(time.Now().UnixNano())
 	clock := func() time.Time { return time.Unix(0, g.now.Load()) }
 	db, err := store.Open(store.Config{URL: schema.SQLite(t),
-		MaxConns: readersOfGuesses * 2, Observer: g})
+		MaxConns: readersOfGuesses * 2, Observer: g, Patience: schema.Patience})
 	require.NoError(t, err)
 	g.db = db
 	t.Cleanup(func() { _ = db.Close() })

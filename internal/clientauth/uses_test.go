@@ -20,7 +20,7 @@ import (
 // usesStore returns an empty database.
 func usesStore(t *testing.T, cfg store.Config) *store.Store {
 	t.Helper()
-	cfg.URL = schema.SQLite(t)
+	cfg.URL, cfg.Patience = schema.SQLite(t), schema.Patience
 	db, err := store.Open(cfg)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = db.Close() })

@@ -17,7 +17,7 @@ import (
 // withLog is a feed whose change log has been read.
 func withLog(t *testing.T, subscribers int) *Feed {
 	f := newTestFeed(t, subscribers)
-	db, err := store.Open(store.Config{URL: schema.SQLite(t)})
+	db, err := store.Open(store.Config{URL: schema.SQLite(t), Patience: schema.Patience})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = db.Close() })
 	f.cfg.ChangeLog = changelog.New(changelog.Config{

@@ -12,6 +12,7 @@ import (
 
 	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/internal/svctest/clock"
+	"github.com/svcauth/svcauth/internal/svctest/schema"
 	"github.com/svcauth/svcauth/internal/verify"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
@@ -25,7 +26,7 @@ func TestRotationByTheClock(t *testing.T) {
 	databases(t, func(t *testing.T, _ func() *store.Store, url string) {
 		c := newClock()
 		var committed commits
-		db, err := store.Open(store.Config{URL: url})
+		db, err := store.Open(store.Config{URL: url, Patience: schema.Patience})
 		require.NoError(t, err)
 		defer db.Close()
 		db.Listen(&committed)

@@ -41,7 +41,7 @@ func databases(t *testing.T, test func(t *testing.T, open func() *store.Store, u
 			}
 			url := copied(t)
 			open := func() *store.Store {
-				db, err := store.Open(store.Config{URL: url})
+				db, err := store.Open(store.Config{URL: url, Patience: schema.Patience})
 				require.NoError(t, err)
 				t.Cleanup(func() { require.NoError(t, db.Close()) })
 				return db

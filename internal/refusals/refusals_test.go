@@ -12,6 +12,7 @@ import (
 
 	"github.com/svcauth/svcauth/internal/refusals"
 	"github.com/svcauth/svcauth/internal/store"
+	"github.com/svcauth/svcauth/internal/svctest/schema"
 	"github.com/svcauth/svcauth/internal/typeid"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
@@ -31,7 +32,8 @@ func newFixture(t *testing.T) *fixture {
 	t.Parallel()
 	f := &fixture{T: t}
 	var err error
-	f.store, err = store.Open(store.Config{URL: "sqlite://" + filepath.Join(t.TempDir(), "svcauth.db")})
+	f.store, err = store.Open(store.Config{URL: "sqlite://" + filepath.Join(t.TempDir(), "svcauth.db"),
+		Patience: schema.Patience})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = f.store.Close() })
 	_, err = f.store.Migrate(t.Context())

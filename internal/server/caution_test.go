@@ -36,7 +36,7 @@ func warnedBefore(t *testing.T, database string) {
 	file := filepath.Join(t.TempDir(), "catalog.yaml")
 	tornCatalog(t, file, "{}")
 	s := svctest.New(t, svctest.Options{DatabaseURL: database, Environ: []string{"SVCAUTH_CATALOG_FILE=" + file}})
-	db, err := store.Open(store.Config{URL: database})
+	db, err := store.Open(store.Config{URL: database, Patience: schema.Patience})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, db.Close()) }()
 	all := func() (rows []string) {

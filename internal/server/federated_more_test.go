@@ -193,7 +193,7 @@ func TestTooManyAssertions(t *testing.T) {
 	s := svctest.New(t, svctest.Options{DatabaseURL: database})
 	g := newSigner(t, s, p256(t), "ES256", nil)
 	s.Stop()
-	db, err := store.Open(store.Config{URL: database})
+	db, err := store.Open(store.Config{URL: database, Patience: schema.Patience})
 	require.NoError(t, err)
 	for i := 0; i < 10_000; i += 50 {
 		var uses []store.AssertionUse

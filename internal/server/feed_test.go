@@ -16,6 +16,7 @@ import (
 	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/internal/svctest"
 	"github.com/svcauth/svcauth/internal/svctest/needs"
+	"github.com/svcauth/svcauth/internal/svctest/schema"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -35,7 +36,7 @@ func addRevocations(t *testing.T, s *svctest.Server, database string, n int) {
 
 func addRevocationsOf(t *testing.T, database, orgID string, n int) {
 	t.Helper()
-	db, err := store.Open(store.Config{URL: database})
+	db, err := store.Open(store.Config{URL: database, Patience: schema.Patience})
 	require.NoError(t, err)
 	defer db.Close()
 	exp := time.Now().Add(time.Hour)

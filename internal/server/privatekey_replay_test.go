@@ -76,7 +76,7 @@ func TestAssertionUsedBeforeByARow(t *testing.T) {
 	claims, other := g.claims(), g.sign(nil)
 	used := g.sign(func(_ map[string]any, c jwt.MapClaims) { c["jti"] = claims["jti"] })
 	s.Stop()
-	db, err := store.Open(store.Config{URL: database})
+	db, err := store.Open(store.Config{URL: database, Patience: schema.Patience})
 	require.NoError(t, err)
 	id := cache.UseID(g.account.ID, claims["jti"].(string))
 	first, err := db.UseAssertions(t.Context(), []store.AssertionUse{{

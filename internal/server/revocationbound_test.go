@@ -17,6 +17,7 @@ import (
 	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/internal/svctest"
 	"github.com/svcauth/svcauth/internal/svctest/redistest"
+	"github.com/svcauth/svcauth/internal/svctest/schema"
 	"github.com/svcauth/svcauth/internal/verify"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
@@ -37,7 +38,7 @@ func revocable(t *testing.T, token string) (c tokenClaims) {
 
 func revocationsOf(t *testing.T, database, clientID string) (all []store.Change) {
 	t.Helper()
-	db, err := store.Open(store.Config{URL: database})
+	db, err := store.Open(store.Config{URL: database, Patience: schema.Patience})
 	require.NoError(t, err)
 	defer db.Close()
 	rows, err := db.Read().LiveRevocations(t.Context(), 0, 1<<40, 10_000)
@@ -124,7 +125,7 @@ type revokedBy struct {
 func TestARevocationLivesEquallyLongByEveryDoor(t *testing.T) {
 	database := "sqlite://" + filepath.Join(t.TempDir(), "svcauth.db")
 	s := svctest.New(t, svctest.Options{DatabaseURL: database})
-	db, err := store.Open(store.Config{URL: database})
+	db, err := store.Open(store.Config{URL: database, Patience: schema.Patience})
 	require.NoError(t, err)
 	defer db.Close()
 	n := 0
@@ -205,7 +206,7 @@ func TestAClientBeyondItsRevocationsLosesItsOlderTokens(t *testing.T) {
 	}
 	first, last, bystander, others := token(ci), token(ci), token(ci), token(other)
 	revoke(first)
-	db, err := store.Open(store.Config{URL: database})
+	db, err := store.Open(store.Config{URL: database, Patience: schema.Patience})
 	require.NoError(t, err)
 	defer db.Close()
 	require.NoError(t, db.Write(t.Context(), func(q *store.Q) error {

@@ -197,7 +197,7 @@ func TestNodeThatServesNobodySaysSo(t *testing.T) {
 // has not answered by then for dead.
 func TestReadinessWhileTheDatabaseHangs(t *testing.T) {
 	db := pgtest.Start(t, pgtest.Config{})
-	p := newProtocol(t, svctest.Options{DatabaseURL: db.NewDatabase()})
+	p := newProtocol(t, svctest.Options{DatabaseURL: db.NewDatabase(), Impatient: true})
 	db.Pause()
 	t.Cleanup(db.Resume)
 	balancer := &http.Client{Timeout: time.Second}

@@ -22,7 +22,7 @@ func onBoth(t *testing.T, test func(*testing.T, *tables)) {
 			if kind == "postgres" {
 				copied = schema.Postgres
 			}
-			s, err := store.Open(store.Config{URL: copied(t)})
+			s, err := store.Open(store.Config{URL: copied(t), Patience: schema.Patience})
 			require.NoError(t, err)
 			t.Cleanup(func() { require.NoError(t, s.Close()) })
 			o := &tables{T: t, Store: s, now: time.UnixMilli(1_900_000_000_000).UTC()}

@@ -34,7 +34,7 @@ func onBothUses(t *testing.T, test func(*uses)) {
 
 func (u *uses) open() *store.Store {
 	u.Helper()
-	s, err := store.Open(store.Config{URL: u.url})
+	s, err := store.Open(store.Config{URL: u.url, Patience: schema.Patience})
 	require.NoError(u, err)
 	u.Cleanup(func() { _ = s.Close() })
 	return s

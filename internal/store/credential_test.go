@@ -29,11 +29,12 @@ type before struct {
 }
 
 func newBefore(t *testing.T, url string) *before {
-	s, err := store.Open(store.Config{URL: url})
+	s, err := store.Open(store.Config{URL: url, Patience: schema.Patience})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	store.MigrateTo(t, s, 14)
-	of, err := store.Open(store.Config{URL: schema.SQLite(t)}) // the keys of now need the schema of now
+	// The keys of now need the schema of now.
+	of, err := store.Open(store.Config{URL: schema.SQLite(t), Patience: schema.Patience})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, of.Close()) })
 	keys, err := keyring.New(keyring.Config{Store: of, MasterKey: make([]byte, 32), Algorithm: "ES256",

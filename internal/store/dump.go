@@ -100,7 +100,7 @@ func (s *Store) Fill(ctx context.Context, next func() (DumpedRow, bool, error), 
 		return classify("begin a restore", err)
 	}
 	defer tx.Rollback() //nolint:errcheck // after a commit it does nothing
-	q := &Q{on: tx}
+	q := &Q{on: tx, patience: s.cfg.Patience}
 	if err := q.lockChanges(ctx); err != nil {
 		return err
 	}

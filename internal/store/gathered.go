@@ -64,7 +64,7 @@ func (g *Gathered[K, T]) Do(ctx context.Context, key K) (none T, err error) {
 	if err := g.store.Admit(ctx); err != nil {
 		return none, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	ctx, cancel := context.WithTimeout(ctx, g.store.cfg.Patience)
 	defer cancel()
 	place := g.turns.Queue(limits.Caller(ctx))
 	r := g.join(key, place)

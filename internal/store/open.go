@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"database/sql"
 	"database/sql/driver"
 	"errors"
@@ -27,6 +28,10 @@ func Open(cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("database.url: %w", err)
 	}
+	if to.postgres != nil && to.postgres.ConnectTimeout == 0 {
+		to.postgres.ConnectTimeout = cmp.Or(cfg.Patience, connectTimeout)
+	}
+	cfg.Patience = cmp.Or(cfg.Patience, queryTimeout)
 	if to.postgres == nil {
 		return openSQLite(cfg, to.file)
 	}

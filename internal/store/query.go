@@ -20,6 +20,8 @@ type Q struct {
 	on      runner
 	outside *Store // nil inside a transaction, which is one call as a whole
 
+	patience time.Duration // of the store
+
 	counter, locked int64 // of the change log; see change.go
 	written         []Change
 	room            *room            // of the store; nil outside a transaction
@@ -82,7 +84,7 @@ func (q *Q) mustElse(ctx context.Context, ifNone error, text string, args ...any
 
 // call runs one query.
 func (q *Q) call(ctx context.Context, do func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	ctx, cancel := context.WithTimeout(ctx, q.patience)
 	defer cancel()
 	if q.outside == nil {
 		return do(ctx)

@@ -45,7 +45,7 @@ func (s *Shared[K, T]) Do(ctx context.Context, key K, read func(context.Context)
 	if err := s.store.Admit(ctx); err != nil {
 		return none, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.store.cfg.Patience)
 	defer cancel()
 	r, slots := s.join(key), s.store.inTurn
 	caller, privileged := limits.Caller(ctx)

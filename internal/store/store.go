@@ -38,6 +38,12 @@ type Config struct {
 	MaxConns int    // of this process, 1 to 1000; 0 is 20
 	// Observer may be nil: nobody hears.
 	Observer Observer
+	// Patience is how long one query, or a connect, may take, unless the
+	// caller's context or the URL says less. A transaction may take twice as
+	// long. 0 is 5 seconds, and 3 for a connect. Tests give more, since their
+	// machine may not run a process for seconds; who tests how long a database
+	// that hangs is waited for does not.
+	Patience time.Duration
 	// MigrationWait is how long [Store.Migrate] waits for somebody else who
 	// makes no progress; 0 is 5 minutes.
 	MigrationWait time.Duration
@@ -71,16 +77,23 @@ const (
 	CallAside  = "aside"       // a transaction of [Store.WriteAside]
 )
 
-// How long one query and one transaction may take, unless the caller's context
-// says less. A database that hangs must cost an error, never a goroutine.
-const (
-	queryTimeout       = 5 * time.Second
-	transactionTimeout = 10 * time.Second
-)
+// queryTimeout is how long one query may take if [Config.Patience] does not
+// say. A database that hangs must cost an error, never a goroutine.
+const queryTimeout = 5 * time.Second
 
 // errSlow is the error of a transaction that ran out of time. Its next query
 // alone would fail with something less clear.
-var errSlow = fmt.Errorf("it was ended, since it was not done after %s", timespan.Text(transactionTimeout))
+type errSlow time.Duration
+
+func (e errSlow) Error() string {
+	return "it was ended, since it was not done after " + timespan.Text(time.Duration(e))
+}
+
+// inTime bounds a transaction.
+func (s *Store) inTime(ctx context.Context) (context.Context, context.CancelFunc) {
+	timeout := 2 * s.cfg.Patience
+	return context.WithTimeoutCause(ctx, timeout, errSlow(timeout))
+}
 
 // Postgres reports whether the database is PostgreSQL. It is for messages.
 func (s *Store) Postgres() bool { return s.postgres }
@@ -150,7 +163,12 @@ func (s *Store) Close() error { return errors.Join(s.write.Close(), s.read.Close
 
 // Read returns queries outside a transaction. Each sees what was committed when
 // it began.
-func (s *Store) Read() *Q { return &Q{on: s.reader, outside: s} }
+func (s *Store) Read() *Q { return &Q{on: s.reader, outside: s, patience: s.cfg.Patience} }
+
+// inside returns what a transaction works with.
+func (s *Store) inside(on runner) *Q {
+	return &Q{on: on, room: &s.room, postgres: s.postgres, patience: s.cfg.Patience}
+}
 
 // Write is [Store.WriteInTurn] for the server itself.
 func (s *Store) Write(ctx context.Context, do func(*Q) error) error {
@@ -173,7 +191,7 @@ func (s *Store) WriteInTurn(ctx context.Context, turn Turn, do func(*Q) error) e
 // alone runs do in a transaction that holds the lock of all changes, and
 // returns what it appended to the change log.
 func (s *Store) alone(ctx context.Context, turn Turn, do func(*Q) error) (written []Change, err error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, transactionTimeout, errSlow)
+	ctx, cancel := s.inTime(ctx)
 	defer cancel()
 	if err := s.Admit(ctx); err != nil {
 		return nil, err
@@ -209,7 +227,7 @@ func (s *Store) WriteAside(ctx context.Context, do func(*Q) error) error {
 // called once more.
 func (s *Store) writeOne(ctx context.Context, do func(*Q) error) error {
 	err := s.call(ctx, CallAside, s.slots(s.aside), func() error {
-		return do(&Q{on: s.aside, room: &s.room, postgres: s.postgres})
+		return do(s.inside(s.aside))
 	})
 	if errors.Is(err, errOverlap) {
 		return s.WriteAside(ctx, do)
@@ -226,7 +244,7 @@ func (s *Store) slots(on *sql.DB) *limits.Slots[string] {
 }
 
 func (s *Store) transaction(ctx context.Context, on *sql.DB, what string, do func(*Q) error) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, transactionTimeout, errSlow)
+	ctx, cancel := s.inTime(ctx)
 	defer cancel()
 	return s.call(ctx, what, s.slots(on), func() error { return s.within(ctx, on, do) })
 }
@@ -237,9 +255,10 @@ func (s *Store) within(ctx context.Context, on *sql.DB, do func(*Q) error) error
 		return nameQuery(classify("begin a transaction", err), nil)
 	}
 	defer tx.Rollback() //nolint:errcheck // nothing to undo after a commit; else the connection is lost anyway
-	if err := do(&Q{on: tx, room: &s.room, postgres: s.postgres}); err != nil {
-		if errors.Is(err, ErrUnavailable) && errors.Is(context.Cause(ctx), errSlow) {
-			return fmt.Errorf("a transaction: %w: %w", errSlow, err)
+	if err := do(s.inside(tx)); err != nil {
+		var slow errSlow
+		if errors.Is(err, ErrUnavailable) && errors.As(context.Cause(ctx), &slow) {
+			return fmt.Errorf("a transaction: %w: %w", slow, err)
 		}
 		return err
 	}

@@ -45,7 +45,7 @@ func large(t *testing.T) int {
 
 // withSchema makes databases that hold the schema.
 var withSchema = template.New(func(url string) error {
-	s, err := Open(Config{URL: url})
+	s, err := Open(Config{URL: url, Patience: template.Patience})
 	if err != nil {
 		return err
 	}
@@ -55,7 +55,7 @@ var withSchema = template.New(func(url string) error {
 
 func open(t *testing.T, url string) *Store {
 	t.Helper()
-	s, err := Open(Config{URL: url})
+	s, err := Open(Config{URL: url, Patience: template.Patience})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	return s

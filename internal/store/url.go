@@ -100,9 +100,6 @@ func parsePostgres(raw, rest string) (*pgx.ConnConfig, error) {
 			return nil, fmt.Errorf("has the option %s, which svcauth does not have; take it away", option)
 		}
 	}
-	if settings.ConnectTimeout == 0 {
-		settings.ConnectTimeout = connectTimeout
-	}
 	if settings.RuntimeParams["application_name"] == "" {
 		settings.RuntimeParams["application_name"] = "svcauth"
 	}

@@ -53,6 +53,9 @@ type Options struct {
 	Clock       func() time.Time // default time.Now
 	Log         io.Writer        // default: kept, see [Server.Log]
 	Empty       bool             // not bootstrapped: Tenant is empty
+	// Impatient gives a database that hangs up as soon as in production. Else
+	// it is waited for as [schema.Patience] says.
+	Impatient bool
 
 	ClientMethods []clientauth.Method // for clients to authenticate with, beside our own
 }
@@ -157,6 +160,8 @@ func (s *Server) run(listener net.Listener) {
 		Log:           log,
 		Clock:         s.opts.Clock,
 		Listener:      listener,
+
+		DatabasePatience: s.patience(),
 	})
 	require.NoError(s.t, err)
 	if !s.opts.Empty && s.Tenant.AdminEmail == "" {
@@ -171,6 +176,13 @@ func (s *Server) run(listener net.Listener) {
 	case err := <-s.done:
 		s.t.Fatalf("the server did not start: %v", err)
 	}
+}
+
+func (s *Server) patience() time.Duration {
+	if s.opts.Impatient {
+		return 0
+	}
+	return schema.Patience
 }
 
 // Stop shuts the server down as a SIGTERM does. Twice is once.

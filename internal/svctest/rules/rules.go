@@ -76,7 +76,8 @@ func New(t *testing.T, change func(*Config)) *Fixture {
 	f := &Fixture{T: t, Live: verify.NewRevocationSet(),
 		Clock: clock.New(time.Date(2030, 5, 1, 12, 0, 0, 0, time.UTC))}
 	var err error
-	f.Store, err = store.Open(store.Config{URL: schema.SQLite(t), Observer: databaseObserver{f}})
+	f.Store, err = store.Open(store.Config{URL: schema.SQLite(t), Observer: databaseObserver{f},
+		Patience: schema.Patience})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = f.Store.Close() })
 	f.Store.Listen(f)

@@ -12,8 +12,11 @@ import (
 	"github.com/svcauth/svcauth/internal/svctest/template"
 )
 
+// Patience is [template.Patience].
+const Patience = template.Patience
+
 var migrated = template.New(func(url string) error {
-	s, err := store.Open(store.Config{URL: url})
+	s, err := store.Open(store.Config{URL: url, Patience: Patience})
 	if err != nil {
 		return err
 	}

@@ -13,10 +13,16 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/svcauth/svcauth/internal/svctest/needs"
 	"github.com/svcauth/svcauth/internal/svctest/pgtest"
 )
+
+// Patience is how long tests let the server's queries take, unless they are
+// about that: longer than their machine may keep a process from running, and
+// shorter than a test waits for an answer.
+const Patience = 20 * time.Second
 
 // Databases makes copies of a prepared database. It is safe for concurrent use.
 type Databases struct {
