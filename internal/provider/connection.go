@@ -3,7 +3,6 @@ package provider
 import (
 	"cmp"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/http"
@@ -169,13 +168,7 @@ func (c *connection) httpClient() *http.Client {
 	if server, err := url.Parse(c.config.Issuer); err == nil && len(c.headers) > 0 {
 		// What wraps a transport must have the certificate below it.
 		if base, ok := client.Transport.(*http.Transport); ok && c.config.CertFile != "" {
-			own := base.Clone()
-			if own.TLSClientConfig == nil {
-				own.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
-			}
-			present := tokensource.ClientCertificate(c.config.CertFile, c.config.KeyFile)
-			own.TLSClientConfig.GetClientCertificate = present
-			client.Transport = own
+			client.Transport = tokensource.CertificateTransport(base, c.config.CertFile, c.config.KeyFile)
 		}
 		client.Transport = headerTransport{c.headers, server.Scheme, server.Host, client.Transport}
 	}

@@ -58,7 +58,8 @@ func newMutual(t *testing.T, e *endpoint) *mutual {
 			refuse(w, 401, "invalid_client", "no")
 			return
 		}
-		_, _ = fmt.Fprintf(w, `{"access_token":"bound-%d","token_type":"Bearer","expires_in":3600}`, len(m.seen))
+		_, _ = fmt.Fprintf(w, `{"access_token":"bound-to-%s-%d","token_type":"Bearer","expires_in":3600}`,
+			presented, len(m.seen))
 	}))
 	// It names authorities of which the certificate is none.
 	m.TLS = &tls.Config{ClientAuth: tls.RequestClientCert, ClientCAs: x509.NewCertPool()}
@@ -91,11 +92,11 @@ func TestCertificateGoesToTheAliasAndIsReadAgain(t *testing.T) {
 	require.Zero(t, e.asked(), "nothing went to the endpoint that asks for no certificate")
 
 	// The API is shown it too (RFC 8705 §3), and by a client with another
-	// transport through ClientCertificate.
+	// transport through CertificateTransport.
 	for _, client := range []*http.Client{
 		{Transport: s.Transport(nil)},
-		{Transport: s.Transport(&http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool(e),
-			GetClientCertificate: ClientCertificate(certFile, keyFile)}})},
+		{Transport: s.Transport(CertificateTransport(
+			&http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool(e)}}, certFile, keyFile))},
 	} {
 		res, err := client.PostForm(m.URL, url.Values{"client_id": {"api"}})
 		require.NoError(t, err)

@@ -67,7 +67,7 @@ type Config struct {
 	// key in PEM form, for mutual TLS (RFC 8705). If the metadata has
 	// mtls_endpoint_aliases, requests go there. [Source.Transport] presents the
 	// certificate to the API too. A Transport of HTTPClient that is not an
-	// [http.Transport] must present it itself; [ClientCertificate] helps.
+	// [http.Transport] must have a [CertificateTransport] below it.
 	CertFile, KeyFile string
 
 	// Scopes are the privileges to ask for. Default: all that the client may

@@ -31,9 +31,9 @@ const (
 // request makes one request to the token endpoint.
 func (s *Source) request(ctx context.Context, endpoint string) (*token, *Error) {
 	asked := s.config.Clock().Round(0) // without monotonic time, which stands still while a machine sleeps
-	answer, failure := s.authenticated(ctx, endpoint, s.form(), s.binder)
+	answer, shown, failure := s.authenticated(ctx, endpoint, s.form(), s.binder)
 	if failure != nil && failure.Code == codeUseNonce && failure.nonce { // RFC 9449 §8
-		answer, failure = s.authenticated(ctx, endpoint, s.form(), s.binder)
+		answer, shown, failure = s.authenticated(ctx, endpoint, s.form(), s.binder)
 	}
 	if failure != nil {
 		return nil, failure
@@ -41,6 +41,10 @@ func (s *Source) request(ctx context.Context, endpoint string) (*token, *Error) 
 	t, err := parseToken(answer, asked, s.binder != nil)
 	if err != nil {
 		return nil, &Error{Status: http.StatusOK, URL: bare(endpoint), Cause: err}
+	}
+	if t.shown = shown; shown != nil && shown.Leaf.NotAfter.Before(t.expiry) {
+		// Nothing takes the connection any more that it may be bound to.
+		t.expiry, t.lifetime = shown.Leaf.NotAfter, max(shown.Leaf.NotAfter.Sub(asked), 0)
 	}
 	return t, nil
 }

@@ -22,6 +22,8 @@ type proof struct {
 	// advice is what to look at if the server answers 401; nil: nothing more
 	// than it says.
 	advice error
+	// shown is the certificate that the request's connection has to show.
+	shown *pair
 }
 
 // addTo adds the proof to a form, or to the header of the request that will

@@ -83,7 +83,7 @@ func (s *Source) tell(ctx context.Context, name, query, accessToken string) (ans
 				}
 				endpoint += separator + query
 			}
-			answer, failure = s.authenticated(attempt, endpoint, url.Values{
+			answer, _, failure = s.authenticated(attempt, endpoint, url.Values{
 				"token":           {accessToken},
 				"token_type_hint": {"access_token"},
 			}, nil)
@@ -101,29 +101,32 @@ func (s *Source) tell(ctx context.Context, name, query, accessToken string) (ans
 
 // authenticated sends a form with the client's authentication, once. Each
 // attempt has a proof of its own: the newest secret, or a fresh assertion. by
-// adds what the token is to be bound to; nil: nothing.
+// adds what the token is to be bound to; nil: nothing. It also returns the
+// certificate that was shown, if one was.
 func (s *Source) authenticated(
 	ctx context.Context, endpoint string, form url.Values, by *binder,
-) ([]byte, *Error) {
+) (answer []byte, shown *pair, failure *Error) {
 	with, err := s.method.prove(ctx, s)
 	if err != nil {
 		failure := &Error{URL: bare(endpoint), Cause: err}
 		if asked := (*Error)(nil); errors.As(err, &asked) { // somebody else, for the proof
 			failure.retryable, failure.RetryAfter, asked.RetryAfter = asked.retryable, asked.RetryAfter, 0
 		}
-		return nil, failure
+		return nil, nil, failure
 	}
 	header := http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}
 	with.addTo(form, header)
+	ctx = showing(ctx, with.shown)
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, strings.NewReader(form.Encode()))
 	if err != nil {
-		return nil, &Error{URL: bare(endpoint), Cause: errors.New("the endpoint's address is not a URL")}
+		return nil, nil, &Error{URL: bare(endpoint), Cause: errors.New("the endpoint's address is not a URL")}
 	}
 	req.Header = header
 	if by != nil {
 		if err := by.prove(req, ""); err != nil {
-			return nil, &Error{URL: bare(endpoint), Cause: err}
+			return nil, nil, &Error{URL: bare(endpoint), Cause: err}
 		}
 	}
-	return s.send(req, with)
+	answer, failure = s.send(req, with)
+	return answer, with.shown, failure
 }

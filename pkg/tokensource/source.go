@@ -19,7 +19,7 @@ type Source struct {
 	method method          // how the client authenticates
 	binder *binder         // what tokens are bound by; nil: they are not
 	client *http.Client    // HTTPClient, but it follows no redirects
-	own    *http.Transport // for Close; nil if the caller set HTTPClient
+	own    ownTransport    // for Close; nil if the caller set HTTPClient
 	life   context.Context // ends with Close; flights use it, not a caller's context
 	end    context.CancelFunc
 
@@ -40,6 +40,13 @@ type token struct {
 	lifetime      time.Duration
 	expiry        time.Time
 	renewAt       time.Time
+	shown         *pair // that the token may be bound to; nil: none was shown
+}
+
+// ownTransport is an [http.Transport], or one for each certificate.
+type ownTransport interface {
+	http.RoundTripper
+	CloseIdleConnections()
 }
 
 // flight is a request under way and, once done is closed, its outcome.
@@ -74,15 +81,15 @@ func New(config Config) (*Source, error) {
 	if config.HTTPClient != nil {
 		*s.client = *config.HTTPClient
 	}
-	s.ownTransport()
+	s.setTransport()
 	s.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	s.life, s.end = context.WithCancel(context.Background())
 	return s, nil
 }
 
-// ownTransport gives the Source a transport of its own if the caller set no
+// setTransport gives the Source a transport of its own if the caller set no
 // HTTPClient, or if it has to present a certificate.
-func (s *Source) ownTransport() {
+func (s *Source) setTransport() {
 	base := s.client.Transport
 	if base == nil {
 		base = http.DefaultTransport
@@ -90,7 +97,7 @@ func (s *Source) ownTransport() {
 	standard, ok := base.(*http.Transport)
 	switch {
 	case ok && s.config.CertFile != "":
-		s.own = presenting(standard, s.config.CertFile, s.config.KeyFile)
+		s.own = newCertTransport(standard, s.config.CertFile, s.config.KeyFile)
 	case ok && s.config.HTTPClient == nil:
 		s.own = standard.Clone()
 	default:
@@ -108,6 +115,16 @@ func (s *Source) ownTransport() {
 // The error is an [*Error] if the server returned no token, [ErrClosed], or the
 // context's.
 func (s *Source) Token(ctx context.Context) (*oauth2.Token, error) {
+	t, err := s.valid(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return t.oauth2(), nil
+}
+
+// valid is [Source.Token] for those who need to know what the token is bound
+// to.
+func (s *Source) valid(ctx context.Context) (*token, error) {
 	now := s.config.Clock()
 	s.mu.Lock()
 	if s.life.Err() != nil {
@@ -121,7 +138,7 @@ func (s *Source) Token(ctx context.Context) (*oauth2.Token, error) {
 			s.takeOff(now) // and nobody waits
 		}
 		s.mu.Unlock()
-		return t.oauth2(), nil
+		return t, nil
 	}
 	if err := s.silenced(now); err != nil {
 		s.mu.Unlock()
@@ -138,10 +155,7 @@ func (s *Source) Token(ctx context.Context) (*oauth2.Token, error) {
 	case <-ctx.Done():
 		return nil, gaveUp(ctx)
 	}
-	if f.err != nil {
-		return nil, f.err
-	}
-	return f.token.oauth2(), nil
+	return f.token, f.err
 }
 
 // BearerToken is like [Source.Token] but returns only the text of the access

@@ -11,6 +11,10 @@ import (
 // base is nil, it uses the transport of the Source, which trusts the same
 // certificates.
 //
+// A token for which a certificate was shown goes over a connection that shows
+// just that one, also after the files have changed, if base is nil or has a
+// [CertificateTransport] below it.
+//
 // If the API answers 401, the token is dropped, and the request is sent once
 // more with a new one. That is possible if the request has no body or its
 // GetBody is set, as net/http does for the usual readers. Otherwise the 401 is
@@ -43,22 +47,22 @@ func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if elsewhere(req) {
 		return t.base.RoundTrip(req)
 	}
-	first, err := t.source.Token(req.Context())
+	first, err := t.source.valid(req.Context())
 	if err != nil {
 		closeBody(req)
 		return nil, err
 	}
-	res, err := t.sendProven(req, req.Body, first.AccessToken)
+	res, err := t.sendProven(req, req.Body, first)
 	if err != nil || res.StatusCode != http.StatusUnauthorized || t.refusesProof(res) {
 		return res, err
 	}
-	t.source.Drop(first.AccessToken)
+	t.source.Drop(first.access)
 	body, ok := again(req)
 	if !ok {
 		return res, nil
 	}
 	drain(res)
-	second, err := t.source.Token(req.Context())
+	second, err := t.source.valid(req.Context())
 	if err != nil {
 		if body != nil {
 			_ = body.Close()
@@ -67,14 +71,14 @@ func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	// A second 401 is about the client rather than the token: the new one
 	// stays.
-	return t.sendProven(req, body, second.AccessToken)
+	return t.sendProven(req, body, second)
 }
 
 // sendProven sends req, and once more with another proof if the API has refused
 // the proof: for its nonce, or since a proxy, or net/http itself, had sent the
 // request before.
-func (t transport) sendProven(req *http.Request, body io.ReadCloser, accessToken string) (*http.Response, error) {
-	res, err := t.send(req, body, accessToken)
+func (t transport) sendProven(req *http.Request, body io.ReadCloser, with *token) (*http.Response, error) {
+	res, err := t.send(req, body, with)
 	if err != nil || !t.refusesProof(res) {
 		return res, err
 	}
@@ -83,7 +87,7 @@ func (t transport) sendProven(req *http.Request, body io.ReadCloser, accessToken
 		return res, nil
 	}
 	drain(res)
-	return t.send(req, body, accessToken)
+	return t.send(req, body, with)
 }
 
 // refusesProof reports whether an API has refused a proof rather than its
@@ -101,8 +105,8 @@ func drain(res *http.Response) {
 
 // send sends a copy of req, since a RoundTripper must not change it. The
 // returned answer refers to req, because the copy holds the token.
-func (t transport) send(req *http.Request, body io.ReadCloser, accessToken string) (*http.Response, error) {
-	out := req.Clone(req.Context())
+func (t transport) send(req *http.Request, body io.ReadCloser, with *token) (*http.Response, error) {
+	out := req.Clone(showing(req.Context(), with.shown))
 	out.Body = body
 	if out.Header == nil {
 		out.Header = make(http.Header)
@@ -110,12 +114,12 @@ func (t transport) send(req *http.Request, body io.ReadCloser, accessToken strin
 	kind := typeBearer
 	if by := t.source.binder; by != nil {
 		kind = typeDPoP
-		if err := by.prove(out, accessToken); err != nil {
+		if err := by.prove(out, with.access); err != nil {
 			closeBody(out)
 			return nil, err
 		}
 	}
-	out.Header.Set("Authorization", kind+" "+accessToken)
+	out.Header.Set("Authorization", kind+" "+with.access)
 	res, err := t.base.RoundTrip(out)
 	if res != nil {
 		if by := t.source.binder; by != nil {
