@@ -51,8 +51,7 @@ type Options struct {
 	// Listener is used instead of listening on `listen`, if the caller must
 	// know the address first. Run closes it.
 	Listener net.Listener
-	// DatabasePatience is [store.Config.Patience].
-	DatabasePatience time.Duration
+	Patience Patience
 	// PasswordWorker is the command that hashes passwords; see
 	// [people.Config]. Empty: this process hashes them.
 	PasswordWorker []string
@@ -69,7 +68,7 @@ type App struct {
 	cfg      config.Config
 	listener net.Listener // of Options; nil: Run listens itself
 
-	databasePatience time.Duration
+	patience Patience
 
 	passwordWorker []string
 	clientMethods  []clientauth.Method
@@ -113,16 +112,16 @@ type App struct {
 // and revocations, and wires the parts. It serves nothing yet.
 func New(ctx context.Context, cfg config.Config, opts Options) (_ *App, err error) {
 	a := &App{
-		version:          opts.Version,
-		node:             nodeName(),
-		tokenRoutes:      map[string]bool{"/oauth2/token": true},
-		cfg:              cfg,
-		listener:         opts.Listener,
-		passwordWorker:   opts.PasswordWorker,
-		databasePatience: opts.DatabasePatience,
-		clientMethods:    opts.ClientMethods,
-		clock:            opts.Clock,
-		metrics:          telemetry.NewMetrics(opts.Version),
+		version:        opts.Version,
+		node:           nodeName(),
+		tokenRoutes:    map[string]bool{"/oauth2/token": true},
+		cfg:            cfg,
+		listener:       opts.Listener,
+		passwordWorker: opts.PasswordWorker,
+		patience:       opts.Patience,
+		clientMethods:  opts.ClientMethods,
+		clock:          opts.Clock,
+		metrics:        telemetry.NewMetrics(opts.Version),
 	}
 	a.recorder.a = a
 	for _, path := range cfg.Token.Aliases {
@@ -171,7 +170,7 @@ func New(ctx context.Context, cfg config.Config, opts Options) (_ *App, err erro
 func (a *App) open(ctx context.Context) (err error) {
 	a.writes = &writeHealth{logger: a.outage.logger, outage: a.outage, success: time.Now()}
 	a.store, err = store.Open(store.Config{URL: a.cfg.Database.URL.Reveal(), MaxConns: a.cfg.Database.MaxOpenConns,
-		Observer: observer{a}, Patience: a.databasePatience})
+		Observer: observer{a}, Patience: a.patience.Database})
 	if err != nil {
 		return err
 	}
@@ -196,6 +195,7 @@ func (a *App) open(ctx context.Context) (err error) {
 		WrongPerAddress: a.cfg.Limits.WrongSecretsPerAddress,
 		Window:          a.cfg.Limits.Window,
 		OneOfMany:       a.store.Postgres(),
+		Patience:        a.patience.Redis,
 		Observer:        observer{a},
 	})
 	if err != nil {

@@ -45,7 +45,8 @@ func start(t *testing.T, databaseURL string) *running {
 		"SVCAUTH_OPS_LISTEN="}})
 	require.NoError(t, err)
 	ctx, stop := context.WithCancel(t.Context())
-	a, err := app.New(ctx, cfg, app.Options{Version: "test", Log: io.Discard, DatabasePatience: schema.Patience})
+	a, err := app.New(ctx, cfg, app.Options{Version: "test", Log: io.Discard,
+		Patience: app.Patience{Database: schema.Patience}})
 	require.NoError(t, err)
 	tenant, err := a.People.Bootstrap(ctx, people.NewTenant{AdminEmail: "admin@example.com"})
 	require.NoError(t, err)

@@ -80,7 +80,7 @@ func startOnce(t *testing.T, environ []string) error {
 		return err
 	}
 	a, err := app.New(t.Context(), cfg, app.Options{Version: "test", Log: io.Discard,
-		DatabasePatience: schema.Patience})
+		Patience: app.Patience{Database: schema.Patience}})
 	if err != nil {
 		return err
 	}
@@ -257,7 +257,7 @@ func TestRehearsal(t *testing.T) {
 		"SVCAUTH_LISTEN=127.0.0.1:0", "SVCAUTH_OPS_LISTEN=", "SVCAUTH_SHUTDOWN_DELAY=0s"}
 	cfg := load(t, environ...)
 	a, err := app.New(t.Context(), cfg, app.Options{Version: "test", Log: io.Discard,
-		DatabasePatience: schema.Patience})
+		Patience: app.Patience{Database: schema.Patience}})
 	require.NoError(t, err)
 	tenant, err := a.People.Bootstrap(t.Context(), people.NewTenant{AdminEmail: "admin@example.com"})
 	require.NoError(t, err)

@@ -130,3 +130,7 @@ func (h outageHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
 func (h outageHandler) WithGroup(name string) slog.Handler {
 	return outageHandler{h.Handler.WithGroup(name), h.outage}
 }
+
+// Patience is how long one call may take of what the server depends on:
+// [store.Config.Patience] and [cache.Config.Patience].
+type Patience struct{ Database, Redis time.Duration }

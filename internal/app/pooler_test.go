@@ -45,7 +45,7 @@ func TestNodesServeThroughPgBouncer(t *testing.T) {
 	for i := range errs {
 		both.Go(func() {
 			a, err := app.New(t.Context(), cfg, app.Options{Version: "test", Log: io.Discard,
-				DatabasePatience: schema.Patience})
+				Patience: app.Patience{Database: schema.Patience}})
 			if err == nil {
 				err = a.Close()
 			}

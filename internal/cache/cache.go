@@ -49,6 +49,9 @@ type Config struct {
 	// none knows of the others' tokens.
 	OneOfMany bool
 
+	// Patience is how long one call may take; 0 is a quarter of a second. Tests
+	// give more, since their machine may not run a process for seconds.
+	Patience time.Duration
 	// Observer may be nil: nobody hears.
 	Observer Observer
 }
@@ -159,6 +162,9 @@ func (cfg Config) withDefaults() Config {
 	}
 	if cfg.Window <= 0 {
 		cfg.Window = time.Minute
+	}
+	if cfg.Patience <= 0 {
+		cfg.Patience = callTimeout
 	}
 	if cfg.Observer == nil {
 		cfg.Observer = nobody{}

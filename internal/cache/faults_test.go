@@ -63,7 +63,7 @@ func TestNoRequestWaitsForRedis(t *testing.T) {
 			var dropped drops
 			b := backend{url: s.URL(), nodes: []*redistest.Server{s}}
 			var log syncbuf.Buffer
-			c := b.node(t, Config{Observer: &dropped,
+			c := b.node(t, Config{Observer: &dropped, Patience: callTimeout,
 				Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
 			require.Empty(t, c.Failing(t.Context()))
 			h := listen(t, c, ChannelChanges)

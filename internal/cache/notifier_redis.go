@@ -82,7 +82,7 @@ func (n *redisNotifier) listen(ctx context.Context, channel string, onMessage fu
 	sub := n.client.Subscribe(ctx) // connects with the first channel, below
 	defer sub.Close()
 	defer context.AfterFunc(ctx, func() { _ = sub.Close() })()
-	within, cancel := context.WithTimeout(ctx, callTimeout)
+	within, cancel := context.WithTimeout(ctx, n.patience)
 	err := sub.Subscribe(within, channel)
 	cancel()
 	if err != nil {

@@ -18,8 +18,7 @@ import (
 
 const (
 	poolSize    = 16                     // connections to one server
-	callTimeout = 250 * time.Millisecond // one call, connecting and retrying included
-	dialTimeout = 200 * time.Millisecond
+	callTimeout = 250 * time.Millisecond // one call, connecting and retrying included, if Config.Patience does not say
 
 	// After openAfter failures in a row, calls fail without being tried. Every
 	// openFor one is let through.
@@ -38,7 +37,8 @@ type remote struct {
 	client   redis.UniversalClient
 	logger   *slog.Logger
 	observer Observer
-	parts    bool // more than one server is asked: a cluster
+	patience time.Duration // of one call
+	parts    bool          // more than one server is asked: a cluster
 	health   *health
 
 	mu       sync.Mutex
@@ -51,9 +51,10 @@ type remote struct {
 
 func newRemote(at target, cfg Config) *remote {
 	logging.Disable() // it prints to standard error by default
-	opt := options(at)
+	opt := options(at, cfg.Patience*4/5)
 	parts := at.topology == cluster
-	r := &remote{logger: cfg.Logger, observer: cfg.Observer, parts: parts, health: newHealth(cfg.Logger, parts)}
+	r := &remote{logger: cfg.Logger, observer: cfg.Observer, patience: cfg.Patience, parts: parts,
+		health: newHealth(cfg.Logger, parts)}
 	switch at.topology {
 	case sentinel:
 		r.client = redis.NewFailoverClient(opt.Failover())
@@ -66,13 +67,14 @@ func newRemote(at target, cfg Config) *remote {
 	return r
 }
 
-func options(at target) *redis.UniversalOptions {
+// options has each part of a call end within a time.
+func options(at target, within time.Duration) *redis.UniversalOptions {
 	opt := &redis.UniversalOptions{
 		Addrs: at.addrs, DB: at.db, MasterName: at.master, Username: at.user, Password: at.password, TLSConfig: at.tls,
 		// Without this a deadline would not end a read.
 		ContextTimeoutEnabled: true,
 		// Without these a dead server would cost seconds.
-		DialTimeout: dialTimeout, ReadTimeout: dialTimeout, WriteTimeout: dialTimeout, PoolTimeout: dialTimeout,
+		DialTimeout: within, ReadTimeout: within, WriteTimeout: within, PoolTimeout: within,
 		DialerRetries: 1,
 		// One retry gets past a connection that went stale in the pool. What is
 		// written is idempotent, or may be counted twice.
@@ -100,7 +102,7 @@ func (r *remote) do(ctx context.Context, call func(context.Context) error) error
 	if !r.allow(time.Now()) {
 		return errOpen
 	}
-	limited, cancel := context.WithTimeout(ctx, callTimeout)
+	limited, cancel := context.WithTimeout(ctx, r.patience)
 	defer cancel()
 	start := time.Now()
 	err := call(limited)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/svcauth/svcauth/internal/svctest/clock"
 	"github.com/svcauth/svcauth/internal/svctest/redistest"
+	"github.com/svcauth/svcauth/internal/svctest/template"
 )
 
 // patience is for whatever takes its time on a busy machine.
@@ -54,6 +55,9 @@ func (b backend) node(t *testing.T, cfg Config) *Cache {
 	cfg.URL = b.url
 	if cfg.Key == nil {
 		cfg.Key = testKey
+	}
+	if cfg.Patience == 0 {
+		cfg.Patience = template.Patience
 	}
 	if cfg.Prefix == "" {
 		cfg.Prefix = fmt.Sprintf("t%d:", prefixes.Add(1))

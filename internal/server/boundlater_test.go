@@ -245,7 +245,8 @@ func TestBindingDemandedLaterAtAnotherNode(t *testing.T) {
 			redis, database := redistest.Start(t), schema.Postgres(t)
 			direct, err := url.Parse(database)
 			require.NoError(t, err)
-			one := svctest.New(t, svctest.Options{DatabaseURL: database, RedisURL: redis.URL()})
+			one := svctest.New(t, svctest.Options{DatabaseURL: database, RedisURL: redis.URL(),
+				Impatient: true})
 			two, between := one.Node(), newValve(t, direct.Host)
 			direct.Host = between.address
 			two.Stop()

@@ -53,8 +53,8 @@ type Options struct {
 	Clock       func() time.Time // default time.Now
 	Log         io.Writer        // default: kept, see [Server.Log]
 	Empty       bool             // not bootstrapped: Tenant is empty
-	// Impatient gives a database that hangs up as soon as in production. Else
-	// it is waited for as [schema.Patience] says.
+	// Impatient gives up a database that hangs as soon as in production. Else
+	// it, and the shared Redis, are waited for as [schema.Patience] says.
 	Impatient bool
 
 	ClientMethods []clientauth.Method // for clients to authenticate with, beside our own
@@ -160,8 +160,7 @@ func (s *Server) run(listener net.Listener) {
 		Log:           log,
 		Clock:         s.opts.Clock,
 		Listener:      listener,
-
-		DatabasePatience: s.patience(),
+		Patience:      s.patience(),
 	})
 	require.NoError(s.t, err)
 	if !s.opts.Empty && s.Tenant.AdminEmail == "" {
@@ -178,11 +177,16 @@ func (s *Server) run(listener net.Listener) {
 	}
 }
 
-func (s *Server) patience() time.Duration {
+// patience is the server's own for what the test may stop: a Redis of its own.
+func (s *Server) patience() (p app.Patience) {
 	if s.opts.Impatient {
-		return 0
+		return p
 	}
-	return schema.Patience
+	if s.opts.Redis {
+		p.Redis = schema.Patience
+	}
+	p.Database = schema.Patience
+	return p
 }
 
 // Stop shuts the server down as a SIGTERM does. Twice is once.

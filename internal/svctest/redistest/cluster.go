@@ -2,6 +2,7 @@ package redistest
 
 import (
 	"crypto/rand"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -94,6 +95,9 @@ func (c *Cluster) FailOver(master int) {
 	for _, replica := range c.Replicas {
 		replica.Must("CONFIG", "SET", "cluster-replica-no-failover", "no")
 	}
+	for _, node := range slices.Concat(c.Nodes, c.Replicas) {
+		node.Must("CONFIG", "SET", "cluster-node-timeout", "2000")
+	}
 	c.Nodes[master].Kill()
 	waitFor(c.t, "the replica to be the master", func() bool {
 		text, err := c.Replicas[master].Do("INFO", "replication")
@@ -123,8 +127,9 @@ func (c *Cluster) startNode(args ...string) *Server {
 	if err != nil {
 		c.t.Fatal(err)
 	}
+	// Nothing is taken for dead by itself on a busy machine; see FailOver.
 	return startWithPassword(c.t, c.password,
-		append(args, "--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--cluster-port", strconv.Itoa(bus),
+		append(args, "--cluster-enabled", "yes", "--cluster-node-timeout", "20000", "--cluster-port", strconv.Itoa(bus),
 			"--cluster-config-file", "nodes.conf")...)
 }
 
