@@ -26,43 +26,43 @@ type Client struct {
 	keySets  []clientKeySet // of Credentials.Keys, those that it publishes
 	policies []clientPolicy // of Credentials.Federated, parsed
 
-	noted []atomic.Int64 // for each of Credentials.Used, what this node knows of by now
+	noted []atomic.Int64  // for each of Credentials.Used, what this node knows of by now
+	first [1]atomic.Int64 // noted of a client with one credential
 
 	read      time.Time
-	since     Moment     // from when on it is known
-	rereadFor netip.Addr // the network whose wrong proof led to this read; zero: none did
-	rights    atomic.Pointer[Rights]
+	since     Moment       // from when on it is known
+	rereadFor netip.Addr   // the network whose wrong proof led to this read; zero: none did
+	rights    atomic.Value // a [Rights], unless there are none yet
 }
 
 // newClient returns the snapshot of a client that was read at a moment. What
 // its credentials need parsed is parsed here, once for all requests.
 func newClient(row *store.Credentials, at time.Time, known bool) *Client {
-	noted := make([]atomic.Int64, len(row.Used))
-	for i, use := range row.Used {
-		noted[i].Store(use.MS)
-	}
-	return &Client{
+	c := &Client{
 		Credentials: row, Known: known, read: at, keys: clientKeys(row.Keys), keySets: clientKeySets(row.Keys),
-		policies: clientPolicies(row.Federated), noted: noted,
+		policies: clientPolicies(row.Federated),
 	}
+	if c.noted = c.first[:]; len(row.Used) != 1 {
+		c.noted = make([]atomic.Int64, len(row.Used))
+	}
+	for i, use := range row.Used {
+		c.noted[i].Store(use.MS)
+	}
+	return c
 }
 
 // Rights is what a client's roles give, as the package that works it out knows
-// it. It is worked out only after the client has proven who it is: a stranger's
-// guess costs the same whether there is such a client or not.
+// it, always of one type. It is worked out only after the client has proven who
+// it is: a stranger's guess costs the same whether there is such a client or
+// not.
 type Rights any
 
 // Rights returns what was kept with the client, or nil.
-func (c *Client) Rights() Rights {
-	if rights := c.rights.Load(); rights != nil {
-		return *rights
-	}
-	return nil
-}
+func (c *Client) Rights() Rights { return c.rights.Load() }
 
 // Keep keeps what was worked out of the client, as long as the client itself is
 // in memory.
-func (c *Client) Keep(rights Rights) { c.rights.Store(&rights) }
+func (c *Client) Keep(rights Rights) { c.rights.Store(rights) }
 
 // rereadAfter is how long a wrong proof leads to no new read of its client
 // after one from the same network has. A secret made on another node a moment

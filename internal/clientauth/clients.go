@@ -162,8 +162,8 @@ func (c *Clients) read(ctx context.Context, asked []clientRead) ([]*Client, erro
 // serves while the database is away or slow.
 func (c *Clients) keep(client *Client) {
 	old, ok := c.cache.GetIfPresent(client.ClientID)
-	if ok && old.Same(client.Credentials) {
-		client.rights.Store(old.rights.Load())
+	if ok && old.Rights() != nil && old.Same(client.Credentials) {
+		client.Keep(old.Rights())
 	}
 	c.cache.Set(client.ClientID, client)
 }

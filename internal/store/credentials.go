@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unique"
 )
 
 // The kinds of clients and of roles, as they stand in their rows.
@@ -176,8 +175,10 @@ func (q *Q) CredentialsOfClients(ctx context.Context, ids []string) (map[string]
 	for id, c := range found {
 		if c.ClientID != id || c.removed {
 			delete(found, id)
+			continue
 		}
 		c.order()
+		found[id] = c.packed()
 	}
 	return found, err
 }
@@ -221,19 +222,6 @@ func scanCredentials(r row, found map[string]*Credentials) error {
 		found[asked].Used = append(found[asked].Used, CredentialUse{p.ID, used})
 	}
 	return nil
-}
-
-// shareTexts keeps once what many clients have in common: the collector looks
-// at each text of each client that is in memory.
-func (c *Credentials) shareTexts() {
-	for _, text := range []*string{
-		&c.Kind, &c.OrgID, &c.TokenBinding, &c.DefaultResource, &c.SharedSecrets, &c.ApplicationKeys,
-	} {
-		*text = unique.Make(*text).Value()
-	}
-	for i, g := range c.Grants {
-		c.Grants[i].RoleID = unique.Make(g.RoleID).Value()
-	}
 }
 
 func (c *Credentials) add(kind string, p StoredCredential) {

@@ -23,7 +23,7 @@ func TestACeilingBoundsTokens(t *testing.T) {
 		d, refusal := s.decide(h, r)
 		require.Nil(t, refusal)
 		var read map[string]any
-		require.NoError(t, json.Unmarshal(d.encoded, &read))
+		require.NoError(t, json.Unmarshal(d.claims(true), &read))
 		return read
 	}
 	require.Equal(t, true, claims(whole, Request{})["full"])

@@ -43,20 +43,24 @@ func (c *sharedClaims) carry(claim, scope string) {
 	}
 }
 
-// claims returns the shared claims of a decision, which are encoded, with those
-// of the client behind, and with more, which may be nil.
-func (h *holder) claims(shared, more []byte) []byte {
-	out := append(make([]byte, 0, len(shared)+len(more)+clientClaimsSize), shared[:len(shared)-1]...)
-	out = appendText(append(out, `,"sub":`...), h.Subject)
-	out = appendText(append(out, `,"client_id":`...), h.ClientID)
-	out = appendText(append(out, `,"org_id":`...), h.OrgID)
-	out = strconv.AppendInt(append(out, `,"epoch":`...), h.Epoch, 10)
-	out = strconv.AppendInt(append(out, `,"pol":`...), h.Policy, 10)
-	out = append(out, '}')
-	if more == nil {
-		return out
+// claims returns the claims of a decision as one object, with room for those
+// that each token has for itself. bound says of the token whether it is.
+func (d decision) claims(bound bool) []byte {
+	shared, c := d.encoded, d.client
+	if !bound && d.unbound != nil {
+		shared = d.unbound
 	}
-	return append(append(out[:len(out)-1], ','), more[1:]...)
+	out := make([]byte, 0, len(shared)+len(d.more)+clientClaimsSize+maxTokenClaims)
+	out = append(out, shared[:len(shared)-1]...)
+	out = appendText(append(out, `,"sub":`...), c.Principal())
+	out = appendText(append(out, `,"client_id":`...), c.ClientID)
+	out = appendText(append(out, `,"org_id":`...), c.OrgID)
+	out = strconv.AppendInt(append(out, `,"epoch":`...), c.Epoch, 10)
+	out = strconv.AppendInt(append(out, `,"pol":`...), c.Policy, 10)
+	if d.more != nil {
+		return append(append(out, ','), d.more[1:]...)
+	}
+	return append(out, '}')
 }
 
 // clientClaimsSize is about how many bytes a client's claims take.
@@ -89,7 +93,7 @@ func (h *holder) moreClaims(p *apiProfile, listed []string) []byte {
 			}
 		}
 	}
-	values := profile.Values{ClientID: h.ClientID, Subject: h.Subject, OrgID: h.OrgID, Name: h.Name}
+	values := profile.Values{ClientID: h.ClientID, Subject: h.Principal(), OrgID: h.OrgID, Name: h.Name}
 	if h.Kind == store.ClientApplicationKey {
 		// It has no name: its description is chosen by any member, and may be
 		// the name of an account.
@@ -116,9 +120,9 @@ type tokenClaims struct {
 	Confirmation *confirmation // cnf; nil: the token is not bound
 }
 
-// after returns one object with the members of a decision's and these claims.
+// after adds these claims to a decision's, which are an object.
 func (c tokenClaims) after(decided []byte) []byte {
-	out := append(make([]byte, 0, len(decided)+maxTokenClaims), decided[:len(decided)-1]...)
+	out := decided[:len(decided)-1]
 	out = appendText(append(out, `,"cred":`...), c.Credential)
 	out = strconv.AppendInt(append(out, `,"iat":`...), c.IssuedAt, 10)
 	out = strconv.AppendInt(append(out, `,"exp":`...), c.ExpiresAt, 10)

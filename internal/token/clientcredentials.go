@@ -51,7 +51,7 @@ func newClientCredentials(s *Service) clientCredentials {
 func (g clientCredentials) issue(ctx context.Context, i *issuance) *oautherr.Error {
 	ctx = context.WithValue(ctx, issuanceKey{}, i)
 	_, err := g.engine.GetAccessToken(ctx, oauth2.ClientCredentials, &oauth2.TokenGenerateRequest{
-		ClientID: i.client.ClientID, UserID: i.holder.Subject, Scope: i.request.Scope,
+		ClientID: i.client.ClientID, UserID: i.holder.Principal(), Scope: i.request.Scope,
 		Request: (&http.Request{}).WithContext(ctx),
 	})
 	if err == nil {
@@ -104,7 +104,7 @@ func (i *issuance) GetDomain() string { return "" }
 func (i *issuance) IsPublic() bool { return false }
 
 // GetUserID returns the subject.
-func (i *issuance) GetUserID() string { return i.holder.Subject }
+func (i *issuance) GetUserID() string { return i.holder.Principal() }
 
 // VerifyPassword implements [oauth2.ClientPasswordVerifier]. It reports whether
 // the client has proven who it is. The library has no secret to give.

@@ -59,7 +59,7 @@ func someIssuance(s *Service, r Request, roles ...store.HeldRole) *issuance {
 func inLibrary(i *issuance) (context.Context, *oauth2.TokenGenerateRequest) {
 	ctx := context.WithValue(context.Background(), issuanceKey{}, i)
 	return ctx, &oauth2.TokenGenerateRequest{
-		ClientID: i.client.ClientID, ClientSecret: "x", UserID: i.holder.Subject, Scope: i.request.Scope,
+		ClientID: i.client.ClientID, ClientSecret: "x", UserID: i.holder.Principal(), Scope: i.request.Scope,
 		Request: (&http.Request{}).WithContext(ctx),
 	}
 }

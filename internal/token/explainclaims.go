@@ -13,8 +13,8 @@ import (
 // made from.
 func (h *holder) ownClaims(d decision) string {
 	var own, written map[string]json.RawMessage
-	if h.Claims == "" || json.Unmarshal([]byte(h.Claims), &own) != nil ||
-		json.Unmarshal(d.encoded, &written) != nil {
+	if d.none() || h.Claims == "" || json.Unmarshal([]byte(h.Claims), &own) != nil ||
+		json.Unmarshal(d.claims(true), &written) != nil {
 		return ""
 	}
 	var has, elsewhere, nowhere []string

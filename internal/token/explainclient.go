@@ -37,7 +37,7 @@ func (s *Service) explainClient(
 		lacks = nil // it holds what is asked, and more than fits into one token
 	}
 	c.link(linkRoles, s.lacksRoles(client, r.Privilege, lacks), "holds the roles "+listed(client.held.Roles)+
-		onlyBound(granted.binding))
+		onlyBound(granted.shown().binding))
 	if lacks != nil {
 		wrong = s.notGranted(client, r.Privilege)
 	} else {
@@ -51,10 +51,10 @@ func (s *Service) explainClient(
 	if refused == nil {
 		form = granted.profile.described()
 	}
-	c.link(linkAudience, description(refused), "a token would carry the scope '"+granted.scope+"'"+form)
+	c.link(linkAudience, description(refused), "a token would carry the scope '"+granted.shown().scope+"'"+form)
 	claims := &verify.Claims{
 		ClientID: client.ClientID, OrgID: client.OrgID, Epoch: client.Epoch, Policy: client.Policy, Cred: credential,
-		Roles: client.held.Roles, Scope: granted.scope,
+		Roles: client.held.Roles, Scope: granted.shown().scope,
 	}
 	wrong = ""
 	if entry, ok := s.cfg.Revocations.Revoked(claims); ok {

@@ -16,13 +16,11 @@ import (
 // born revoked: both were read with the grants, and before what the roles give.
 type holder struct {
 	*store.Credentials
-	Subject string // sub: the member of an application key, else the client itself
 	*roleSet
 	since clientauth.Moment
 
-	known      bool     // false: there is no such client
-	standard   decision // what a request that asks for nothing in particular gets
-	noStandard bool     // such a request is refused
+	known    bool     // false: there is no such client
+	standard decision // what a request that asks for nothing in particular gets; none: it is refused
 }
 
 // newHolder works out once what every token request of a client needs.
@@ -33,7 +31,7 @@ func newHolder(
 }
 
 func holderOf(row *store.Credentials, set *roleSet, issuer string) *holder {
-	h := &holder{Credentials: row, known: true, Subject: row.Principal(), roleSet: set}
+	h := &holder{Credentials: row, known: true, roleSet: set}
 	h.standard = h.usual(issuer)
 	return h
 }
@@ -44,7 +42,7 @@ func (h *holder) under(ceiling []string, issuer string) *holder {
 	held := h.held
 	held.Privileges = without(h.held.Privileges, func(p string) bool { return !slices.Contains(ceiling, p) })
 	held.Roles = h.held.RolesOf(held.Privileges)
-	below := &holder{Credentials: h.Credentials, known: h.known, Subject: h.Subject,
+	below := &holder{Credentials: h.Credentials, known: h.known,
 		roleSet: &roleSet{Roles: h.Roles, catalog: h.catalog, held: held, capped: true}}
 	below.prepare(issuer)
 	below.standard = below.usual(issuer)
@@ -56,7 +54,7 @@ func (h *holder) under(ceiling []string, issuer string) *holder {
 // server's own privileges only if there are no others. It is empty if such a
 // request is refused.
 func (h *holder) usual(issuer string) decision {
-	if h.noStandard = h.usualRefused(issuer) != nil; h.noStandard {
+	if h.usualRefused(issuer) != nil {
 		return decision{}
 	}
 	if h.DefaultResource != "" {
@@ -68,7 +66,7 @@ func (h *holder) usual(issuer string) decision {
 		shared = h.share(h.asked, h.held.Roles, h.scope, issuer, true)
 		h.roleSet.usual.Store(shared)
 	}
-	d := h.encode(shared)
+	d := h.of(shared)
 	d.own = h.own
 	return d
 }
@@ -85,26 +83,33 @@ func without(all []string, kind func(string) bool) []string {
 }
 
 // decision is what a token carries for its client: everything but the times,
-// the credential and the token's own id.
+// the credential and the token's own id. The client's part of the claims is
+// written anew for each token. The zero value is none.
 type decision struct {
-	scope   string
-	roles   []string
-	profile *apiProfile
-	encoded []byte   // the [sharedClaims] and the client's, once for all tokens
-	unbound []byte   // the same for a token that is not bound; nil: no other
-	binding []string // those of the roles that are given by bound tokens only
-	own     bool     // of the standard one: it has this server's privileges, as there are no others
+	*sharedDecision
+	client *store.Credentials
+	more   []byte // see [holder.moreClaims]
+	length int    // of the claims, in bytes
+	own    bool   // of the standard one: it has this server's privileges, as there are no others
+}
+
+// none reports whether nothing was decided.
+func (d decision) none() bool { return d.sharedDecision == nil }
+
+// shown returns what there is to say of a decision: nothing, if it is none.
+func (d decision) shown() (s sharedDecision) {
+	if !d.none() {
+		s = *d.sharedDecision
+	}
+	return s
 }
 
 // size returns how many bytes the claims of each token will have.
-func (d decision) size() int { return len(d.encoded) + tokenClaimsSize }
+func (d decision) size() int { return d.length + tokenClaimsSize }
 
 // payload returns the claims of one token.
 func (d decision) payload(claims tokenClaims) []byte {
-	if claims.Confirmation == nil && d.unbound != nil {
-		return claims.after(d.unbound)
-	}
-	return claims.after(d.encoded)
+	return claims.after(d.claims(claims.Confirmation != nil))
 }
 
 // decision returns the one for these privileges of some APIs, whose tokens may
@@ -115,16 +120,19 @@ func (h *holder) decision(privileges, resources []string, issuer string, narrowe
 	if narrowed {
 		roles = h.held.RolesOf(privileges)
 	}
-	return h.encode(h.share(resources, roles, strings.Join(privileges, " "), issuer, full))
+	return h.of(h.share(resources, roles, strings.Join(privileges, " "), issuer, full))
 }
 
 // sharedDecision is what a [decision] has in common with those of other clients
 // that hold the same roles and get the same.
 type sharedDecision struct {
-	audience, roles, binding []string
-	scope                    string
-	profile                  *apiProfile
-	encoded, unbound         []byte // the [sharedClaims]; as in [decision]
+	audience []string
+	scope    string
+	roles    []string
+	binding  []string // those of the roles that are given by bound tokens only
+	profile  *apiProfile
+	encoded  []byte // the [sharedClaims], once for all tokens
+	unbound  []byte // the same for a token that is not bound; nil: no other
 }
 
 func (r *roleSet) share(audience, roles []string, scope, issuer string, full bool) *sharedDecision {
@@ -150,16 +158,13 @@ func (r *roleSet) share(audience, roles []string, scope, issuer string, full boo
 	return d
 }
 
-// encode adds the client's own to what it has in common with others.
-func (h *holder) encode(shared *sharedDecision) decision {
-	more := h.moreClaims(shared.profile, h.catalog.accountClaims(shared.audience))
+// of returns the decision of the client for what it has in common with others.
+func (h *holder) of(shared *sharedDecision) decision {
 	d := decision{
-		scope: shared.scope, roles: shared.roles, profile: shared.profile, binding: shared.binding,
-		encoded: h.claims(shared.encoded, more),
+		sharedDecision: shared, client: h.Credentials,
+		more: h.moreClaims(shared.profile, h.catalog.accountClaims(shared.audience)),
 	}
-	if shared.unbound != nil {
-		d.unbound = h.claims(shared.unbound, more)
-	}
+	d.length = len(d.claims(true))
 	return d
 }
 

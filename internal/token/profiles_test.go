@@ -65,7 +65,7 @@ func TestTheNameOfAnApplicationKey(t *testing.T) {
 		d, refusal := s.decide(profiledHolder(row, "f:f"), Request{})
 		require.Nil(t, refusal)
 		var claims map[string]any
-		require.NoError(t, json.Unmarshal(d.encoded, &claims))
+		require.NoError(t, json.Unmarshal(d.claims(true), &claims))
 		require.Equal(t, want, claims["v"])
 	}
 }
@@ -181,7 +181,7 @@ func TestOneTokenHasOneForm(t *testing.T) {
 			require.Equal(t, c.form, d.profile.form)
 			require.Equal(t, c.scope, d.scope)
 			var claims map[string]any
-			require.NoError(t, json.Unmarshal(d.encoded, &claims))
+			require.NoError(t, json.Unmarshal(d.claims(true), &claims))
 			require.Equal(t, c.aud, claims["aud"])
 		})
 	}
@@ -236,7 +236,7 @@ func TestOwnClaimsAreThoseThatEachAPILists(t *testing.T) {
 		d, refusal := s.decide(h, Request{Resources: resources})
 		require.Nil(t, refusal)
 		var read map[string]any
-		require.NoError(t, json.Unmarshal(d.encoded, &read))
+		require.NoError(t, json.Unmarshal(d.claims(true), &read))
 		return read
 	}
 	require.NotContains(t, claims(`{"V": "sa_2"}`, "https://f"), "V", "some readers take it for the profile's v")
@@ -266,6 +266,6 @@ func TestOwnClaimsAreThoseThatEachAPILists(t *testing.T) {
 	role := store.HeldRole{ID: "r", Name: "R", Kind: store.RoleCustom, Privileges: []string{"a:a"}}
 	d, refusal := s.decide(newHolder(row, []store.HeldRole{role}, bad, profilesIssuer, time.Now()), Request{})
 	require.Nil(t, refusal)
-	require.NotContains(t, string(d.encoded), "sa_2")
-	require.NotContains(t, string(d.encoded), "https://b")
+	require.NotContains(t, string(d.claims(true)), "sa_2")
+	require.NotContains(t, string(d.claims(true)), "https://b")
 }

@@ -60,7 +60,7 @@ func TestAKeptTokenKeepsNoClient(t *testing.T) {
 			request: Request{GrantType: grantClientCredentials, Scope: strconv.Itoa(n)},
 		}
 		i.client.Kind, i.client.CredentialID = store.CredentialSecret, "sec_1"
-		i.decision.profile = usualProfile
+		i.decision.sharedDecision = &sharedDecision{profile: usualProfile}
 		i.response.AccessToken = strings.Join([]string{
 			base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"ES256","typ":"at+jwt","kid":"k"}`)),
 			base64.RawURLEncoding.EncodeToString([]byte(claims)), "AAAA",

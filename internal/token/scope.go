@@ -26,7 +26,7 @@ func (s *Service) decide(h *holder, r Request) (decision, *oautherr.Error) {
 	}
 	named, alias := len(resources) > 0, slices.Contains(s.cfg.ScopeAliases, r.Scope)
 	if !named && (r.Scope == "" || alias && !h.standard.own) {
-		if h.noStandard {
+		if h.standard.none() {
 			return decision{}, h.usualRefused(s.cfg.Issuer)
 		}
 		return h.standard, s.fits(h.standard)
