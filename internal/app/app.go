@@ -96,6 +96,8 @@ type App struct {
 	clientAuth   *clientauth.Authenticator
 	uses         *clientauth.Uses
 	federation   federation.Verifier
+	costly       *limits.Costly
+	signatures   *clientauth.Signatures
 
 	certificateReader *clientauth.CertificateReader // of clients
 
@@ -239,6 +241,7 @@ func (a *App) wire(master, previous []byte) (err error) {
 	})
 	a.audit = audit.New(audit.Config{Store: a.store, Logger: a.logger, Observer: a.metrics})
 	a.refusals = refusals.New(refusals.Config{Store: a.store, Logger: a.logger, Observer: a.metrics})
+	a.costly = limits.NewCostly()
 	if a.federation, err = a.newFederation(); err != nil {
 		return err
 	}
@@ -261,6 +264,7 @@ func (a *App) wire(master, previous []byte) (err error) {
 		MaxSize:      a.cfg.Token.MaxSize,
 		Reuse:        a.cfg.Token.Reuse,
 		Federation:   a.federation,
+		Costly:       a.costly,
 		Records:      access.Records{Store: a.store, Audit: a.audit, Refusals: a.refusals},
 		Observer:     tokenMetrics{a.metrics},
 		Clock:        a.clock,

@@ -26,7 +26,7 @@ func (a *App) newFederation() (federation.Verifier, error) {
 func (a *App) federatedMethods(privateKey *clientauth.PrivateKey) []clientauth.Method {
 	return clientauth.Federated(clientauth.FederatedConfig{
 		Issuer: a.cfg.Issuer, Verifier: a.federation, Store: a.store, Uses: a.uses, PrivateKey: privateKey,
-		Clock: a.clock,
+		Signatures: a.signatures, Clock: a.clock,
 	})
 }
 

@@ -18,10 +18,11 @@ const AssertionSPIFFE = "urn:ietf:params:oauth:client-assertion-type:jwt-spiffe"
 
 // FederatedConfig is what [Federated] stands on.
 type FederatedConfig struct {
-	Issuer   string // this server's
-	Verifier federation.Verifier
-	Store    *store.Store
-	Uses     *Uses
+	Issuer     string // this server's
+	Verifier   federation.Verifier
+	Store      *store.Store
+	Uses       *Uses
+	Signatures *Signatures
 	// PrivateKey is whose work is done for a token that fits nothing.
 	PrivateKey *PrivateKey
 	Clock      func() time.Time
@@ -104,7 +105,6 @@ func (r *Request) token() (*federation.Token, error) {
 	if r.foreign, err = federation.Read(&a.JWS, a.Payload); err != nil {
 		return nil, badAssertion(unreadable, "%s", err)
 	}
-	r.work = federation.NewWork()
 	return r.foreign, nil
 }
 
@@ -190,6 +190,9 @@ func (f *federated) Verify(ctx context.Context, r *Request, client *Client) (Pro
 	if err != nil {
 		return Proof{}, err
 	}
+	if r.work == nil {
+		r.work = f.cfg.Signatures.newWork(r)
+	}
 	rules := federation.Context{Own: f.cfg.Issuer, OrgID: client.OrgID, Now: f.cfg.Clock()}
 	var detail string
 	var away, wrong bool
@@ -201,6 +204,7 @@ func (f *federated) Verify(ctx context.Context, r *Request, client *Client) (Pro
 			wrong = wrong || failure != nil && !failure.Unjudged
 		}
 		if failure == nil {
+			f.cfg.Signatures.remember(r, client)
 			return f.proof(client, p, t), nil
 		}
 		if detail == "" {
@@ -209,7 +213,10 @@ func (f *federated) Verify(ctx context.Context, r *Request, client *Client) (Pro
 		}
 	}
 	if r.work.Signatures() == 0 {
-		f.cfg.PrivateKey.checkInVain(&Assertion{JWS: *t.JWS})
+		f.cfg.PrivateKey.checkInVain(ctx, r.work, t.JWS)
+	}
+	if err := r.work.Err(); err != nil {
+		return Proof{}, err
 	}
 	if detail == "" {
 		detail = "The assertion's issuer and subject are those of none of this client's federated credentials."

@@ -44,28 +44,17 @@ type search struct {
 	away     bool             // the keys of a set could not be fetched
 }
 
-// newSearch returns the search for a request, within what is left for it.
-func (r *Request) newSearch(a *Assertion, tokenURL bool) *search {
-	if r.work == nil {
-		r.work = federation.NewWork()
-	}
-	return &search{Assertion: a, tokenURL: tokenURL, work: r.work}
-}
-
 // signedBy reports whether a key has signed the assertion. It reports false
 // once too many signatures were checked for the request.
-func (s *search) signedBy(key crypto.PublicKey) bool {
-	if !s.work.TakeSignature() {
-		return false
-	}
-	return s.JWS.SignedBy(key)
+func (s *search) signedBy(ctx context.Context, key crypto.PublicKey) bool {
+	return s.work.TakeSignature() && s.work.SignedBy(ctx, &s.JWS, key)
 }
 
 // amongOwn returns the registered key that has signed the assertion, or nil.
-func (s *search) amongOwn(keys []clientKey) *store.StoredCredential {
+func (s *search) amongOwn(ctx context.Context, keys []clientKey) *store.StoredCredential {
 	for i := range keys {
 		key := &keys[i]
-		if (key.tokenURL || !s.tokenURL) && key.mayHaveSigned(s.Assertion) && s.signedBy(key.Key) {
+		if (key.tokenURL || !s.tokenURL) && key.mayHaveSigned(s.Assertion) && s.signedBy(ctx, key.Key) {
 			return &key.StoredCredential
 		}
 	}
@@ -82,7 +71,7 @@ func (s *search) amongOwn(keys []clientKey) *store.StoredCredential {
 func (p *PrivateKey) amongPublished(ctx context.Context, client *Client, s *search) (
 	found *store.StoredCredential, detail string, err error,
 ) {
-	set, next, detail := p.amongKept(client.keySets, s)
+	set, next, detail := p.amongKept(ctx, client.keySets, s)
 	switch {
 	case set != nil:
 		return &set.StoredCredential, "", nil
@@ -96,7 +85,7 @@ func (p *PrivateKey) amongPublished(ctx context.Context, client *Client, s *sear
 	case err != nil:
 		s.away = true
 		return nil, next.unusable(err), nil
-	case s.amongFetched(keys):
+	case s.amongFetched(ctx, keys):
 		return &next.StoredCredential, "", nil
 	}
 	return nil, next.without(keys, s), nil
@@ -104,7 +93,9 @@ func (p *PrivateKey) amongPublished(ctx context.Context, client *Client, s *sear
 
 // amongKept returns the set in memory whose keys have signed the assertion, or
 // else the one to be fetched, if there is one.
-func (p *PrivateKey) amongKept(sets []clientKeySet, s *search) (found, next *clientKeySet, detail string) {
+func (p *PrivateKey) amongKept(
+	ctx context.Context, sets []clientKeySet, s *search,
+) (found, next *clientKeySet, detail string) {
 	least := remotekeys.NoNeed
 	for i := range sets {
 		set := &sets[i]
@@ -119,7 +110,7 @@ func (p *PrivateKey) amongKept(sets []clientKeySet, s *search) (found, next *cli
 			if next == nil || need < least {
 				next, least = set, need
 			}
-		case s.amongFetched(keys):
+		case s.amongFetched(ctx, keys):
 			return set, nil, ""
 		default:
 			detail = set.without(keys, s)
@@ -129,8 +120,8 @@ func (p *PrivateKey) amongKept(sets []clientKeySet, s *search) (found, next *cli
 }
 
 // amongFetched reports whether one of some keys has signed the assertion.
-func (s *search) amongFetched(keys []jwk.Verifier) bool {
-	return slices.ContainsFunc(keys, func(key jwk.Verifier) bool { return s.fits(key) && s.signedBy(key.Key) })
+func (s *search) amongFetched(ctx context.Context, keys []jwk.Verifier) bool {
+	return slices.ContainsFunc(keys, func(key jwk.Verifier) bool { return s.fits(key) && s.signedBy(ctx, key.Key) })
 }
 
 func (s *search) fits(key jwk.Verifier) bool { return key.Fits(s.JWS.Alg, s.JWS.Kid) }

@@ -14,10 +14,12 @@ import (
 	"sync"
 	"time"
 
+	"github.com/svcauth/svcauth/internal/federation"
 	"github.com/svcauth/svcauth/internal/jwk"
 	"github.com/svcauth/svcauth/internal/oautherr"
 	"github.com/svcauth/svcauth/internal/remotekeys"
 	"github.com/svcauth/svcauth/internal/store"
+	"github.com/svcauth/svcauth/internal/verify"
 )
 
 const (
@@ -33,6 +35,7 @@ type PrivateKeyConfig struct {
 	RequireJTI bool     // refuse an assertion without jti
 	Uses       *Uses
 	Keys       *remotekeys.Keys // that clients publish
+	Signatures *Signatures
 	Clock      func() time.Time
 }
 
@@ -165,19 +168,25 @@ func (p *PrivateKey) Verify(ctx context.Context, r *Request, client *Client) (Pr
 	if tokenURL {
 		mismatch = wrongTokenURL
 	}
-	search := r.newSearch(a, tokenURL)
-	if found := search.amongOwn(client.keys); found != nil {
-		return p.proof(client, found, a), nil
+	if r.work == nil {
+		r.work = p.cfg.Signatures.newWork(r)
 	}
-	found, detail, err := p.amongPublished(ctx, client, search)
-	switch {
-	case err != nil:
-		return Proof{}, err
-	case found != nil:
+	search, detail := &search{Assertion: a, tokenURL: tokenURL, work: r.work}, ""
+	found := search.amongOwn(ctx, client.keys)
+	if found == nil {
+		if found, detail, err = p.amongPublished(ctx, client, search); err != nil {
+			return Proof{}, err
+		}
+	}
+	if found != nil {
+		p.cfg.Signatures.remember(r, client)
 		return p.proof(client, found, a), nil
 	}
 	if r.work.Signatures() == 0 {
-		p.checkInVain(a)
+		p.checkInVain(ctx, r.work, &a.JWS)
+	}
+	if err := r.work.Err(); err != nil {
+		return Proof{}, err
 	}
 	if detail != "" {
 		with := *mismatch
@@ -195,10 +204,10 @@ func (k *clientKey) mayHaveSigned(a *Assertion) bool {
 
 // checkInVain does the work of checking a signature, so that the time tells
 // nobody which clients exist and which keys they have.
-func (p *PrivateKey) checkInVain(a *Assertion) {
+func (p *PrivateKey) checkInVain(ctx context.Context, work *federation.Work, jws *verify.JWS) {
 	for _, key := range p.nobodys() {
-		if slices.Contains(jwk.Algorithms(key), a.JWS.Alg) {
-			a.JWS.SignedBy(key)
+		if slices.Contains(jwk.Algorithms(key), jws.Alg) {
+			work.SignedBy(ctx, jws, key)
 		}
 	}
 }

@@ -50,10 +50,10 @@ func (c *Checker) Bound(ctx context.Context, claims *verify.Claims, p Presented)
 		return "", nil
 	}
 	r := p.Request()
-	r.Token, r.Key = p.Token, claims.BoundKey
-	proof, err := c.Check(r)
+	r.Token, r.Key, r.Owner = p.Token, claims.BoundKey, cmp.Or(claims.OrgID, claims.ClientID)
+	proof, err := c.Check(ctx, r)
 	if err == nil {
-		err = c.Use(ctx, proof, cmp.Or(claims.OrgID, claims.ClientID))
+		err = c.Use(ctx, proof)
 	}
 	if err == nil {
 		return proof.Nonce, nil

@@ -2,12 +2,15 @@ package dpop
 
 import (
 	"context"
+	"crypto"
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
 	"time"
 
+	"github.com/svcauth/svcauth/internal/jwk"
 	"github.com/svcauth/svcauth/internal/possession"
+	"github.com/svcauth/svcauth/internal/verify"
 )
 
 // Config is what a [Checker] stands on.
@@ -16,6 +19,9 @@ type Config struct {
 	Nonces  *Nonces // nil if Mode is off
 	Replays Replays
 	Clock   func() time.Time
+	// InTurn calls check, which costs much, when it is an owner's turn. The
+	// error is that of a turn that does not come. nil: it is called at once.
+	InTurn func(ctx context.Context, owner string, check func() (right bool)) error
 }
 
 // Checker checks proofs. It is safe for concurrent use.
@@ -44,6 +50,7 @@ type Request struct {
 
 	Token string // the access token that comes along; empty at the token endpoint
 	Key   string // the jkt that the token is bound to (RFC 9449 §6.1); empty if Token is
+	Owner string // in whose turn and share of the memory the proof is
 }
 
 // Proof is a proof that was found right.
@@ -59,8 +66,9 @@ type Proof struct {
 // Check checks a proof as RFC 9449 §4.3 says, in an order in which the cheapest
 // comes first: one signature is checked at most, and none of a key that the
 // token is not bound to. It does not yet know whether the proof was used
-// before: [Checker.Use] does. An error is an [*Error].
-func (c *Checker) Check(r Request) (Proof, error) {
+// before: [Checker.Use] does. An error is an [*Error], or that of a turn that does
+// not come.
+func (c *Checker) Check(ctx context.Context, r Request) (Proof, error) {
 	switch {
 	case len(r.Proofs) == 0:
 		return Proof{}, c.offering(invalid(reasonForm, "the DPoP proof is missing: send one in the header field DPoP"))
@@ -92,13 +100,16 @@ func (c *Checker) Check(r Request) (Proof, error) {
 		return Proof{}, &Error{Code: CodeInvalidToken, Reason: reasonKey,
 			Description: "the token is bound to another key than the one that the DPoP proof is made with"}
 	}
-	if !jws.SignedBy(key.Key) { // check 6
+	switch signed, err := c.signed(ctx, &jws, key.Key, r.Owner); { // check 6
+	case err != nil:
+		return Proof{}, err
+	case !signed:
 		return Proof{}, invalid(reasonSignature, "%s's signature is not made by the key in its header", noun)
 	}
 	if !known {
 		c.headers.keep(jws, key)
 	}
-	proof.Thumbprint = key.Thumbprint
+	proof.Thumbprint, proof.use.Owner = key.Thumbprint, r.Owner
 	proof.use.ID = sha256.Sum256([]byte(key.Thumbprint + "\x00" + claims.jti))
 	return proof, nil
 }
@@ -167,11 +178,22 @@ func (c *Checker) offering(e *Error) *Error {
 	return e
 }
 
+// signed reports whether a key made a proof's signature.
+func (c *Checker) signed(
+	ctx context.Context, jws *verify.JWS, key crypto.PublicKey, owner string,
+) (is bool, err error) {
+	if c.cfg.InTurn == nil || !jwk.Costly(key) {
+		return jws.SignedBy(key), nil
+	}
+	err = c.cfg.InTurn(ctx, owner, func() bool { is = jws.SignedBy(key); return is })
+	return is, err
+}
+
 // Use uses up a proof, in the share of the memory that is its owner's. It
 // refuses one that was used before (RFC 9449 §11.1), or that may have been. An
 // error is an [*Error], or that of ctx.
-func (c *Checker) Use(ctx context.Context, p Proof, owner string) error {
-	p.use.Owner, p.use.Now = owner, c.cfg.Clock() // it may have waited since it was checked
+func (c *Checker) Use(ctx context.Context, p Proof) error {
+	p.use.Now = c.cfg.Clock() // it may have waited since it was checked
 	switch outcome := c.cfg.Replays.Use(ctx, p.use); {
 	case outcome == First:
 		return nil

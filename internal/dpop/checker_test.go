@@ -68,9 +68,9 @@ func (b *bench) make(t testing.TB, of possession.Of) string {
 // use checks and uses a proof, and returns the code of the refusal.
 func (b *bench) use(t testing.TB, r Request) string {
 	t.Helper()
-	proof, err := b.checker.Check(r)
+	proof, err := b.checker.Check(t.Context(), r)
 	if err == nil {
-		err = b.checker.Use(t.Context(), proof, "org_1")
+		err = b.checker.Use(t.Context(), proof)
 	}
 	if err == nil {
 		require.Equal(t, b.maker.Thumbprint(), proof.Thumbprint)
@@ -282,7 +282,7 @@ func TestNonces(t *testing.T) {
 		t.Run(string(mode), func(t *testing.T) {
 			b := newBench(t, mode)
 			first := b.nonces.Newest()
-			without, err := b.checker.Check(b.request(b.make(t, possession.Of{})))
+			without, err := b.checker.Check(t.Context(), b.request(b.make(t, possession.Of{})))
 			if mode == NonceRequired {
 				require.Equal(t, CodeUseNonce, Refusal(err).Code)
 				require.Equal(t, first, Refusal(err).Nonce)
@@ -290,12 +290,12 @@ func TestNonces(t *testing.T) {
 				require.NoError(t, err)
 				require.Equal(t, first, without.Nonce, "the client gets one for the next time")
 			}
-			with, err := b.checker.Check(b.request(b.make(t, possession.Of{Nonce: first})))
+			with, err := b.checker.Check(t.Context(), b.request(b.make(t, possession.Of{Nonce: first})))
 			require.NoError(t, err)
 			require.Empty(t, with.Nonce, "it is new enough")
 
 			b.clock.Advance((renewAfter + 1) * step)
-			with, err = b.checker.Check(b.request(b.make(t, possession.Of{Nonce: first})))
+			with, err = b.checker.Check(t.Context(), b.request(b.make(t, possession.Of{Nonce: first})))
 			require.NoError(t, err)
 			require.Equal(t, b.nonces.Newest(), with.Nonce)
 			require.NotEqual(t, first, with.Nonce)
@@ -380,7 +380,7 @@ func TestRememberedHeader(t *testing.T) {
 		require.NoError(t, err)
 		other.maker, err = possession.NewMaker(other.key, "")
 		require.NoError(t, err)
-		_, err = other.checker.Check(other.request(other.make(t, possession.Of{})))
+		_, err = other.checker.Check(t.Context(), other.request(other.make(t, possession.Of{})))
 		require.NoError(t, err)
 	}
 	require.Len(t, b.checker.headers.byID, maxHeaders)
@@ -394,7 +394,7 @@ func FuzzCheck(f *testing.F) {
 	f.Add("eyJ0eXAiOiJkcG9wK2p3dCIsImFsZyI6IkVTMjU2IiwiandrIjp7fX0.e30.AA")
 	f.Add("..")
 	f.Fuzz(func(t *testing.T, text string) {
-		proof, err := b.checker.Check(b.request(text))
+		proof, err := b.checker.Check(t.Context(), b.request(text))
 		if err == nil {
 			signed := func(s string) string { return s[:strings.LastIndexByte(s, '.')] }
 			require.Equal(t, signed(good), signed(text), "nobody else has the key")
@@ -409,7 +409,7 @@ func BenchmarkCheck(b *testing.B) {
 	s := newBench(b, NonceOff)
 	r := s.request(s.make(b, possession.Of{}))
 	for b.Loop() {
-		if _, err := s.checker.Check(r); err != nil {
+		if _, err := s.checker.Check(b.Context(), r); err != nil {
 			b.Fatal(err)
 		}
 	}

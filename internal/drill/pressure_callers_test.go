@@ -36,6 +36,10 @@ func begin(j job) (do func(order) result, stop func(), err error) {
 		return beginOperator(j)
 	case "steady":
 		return beginSteady(j)
+	case "anywhere":
+		return beginAnywhere(j)
+	case "seldom":
+		return beginSeldom(j)
 	case "makeup":
 		return beginMakeUp(j)
 	case "callback":

@@ -117,7 +117,7 @@ func check(t *testing.T, p *Policy, text string) string {
 	failure := Judge(p, token, c)
 	if failure == nil {
 		v := Verifier{Keys: remotekeys.New(remotekeys.Config{})}
-		failure = v.Verify(t.Context(), p, token, c, false, NewWork())
+		failure = v.Verify(t.Context(), p, token, c, false, NewWork(nil))
 	}
 	if failure == nil {
 		return ""

@@ -2,6 +2,7 @@ package federation
 
 import (
 	"context"
+	"crypto"
 	"fmt"
 	"slices"
 	"strconv"
@@ -11,6 +12,7 @@ import (
 	"github.com/svcauth/svcauth/internal/jwk"
 	"github.com/svcauth/svcauth/internal/remotekeys"
 	"github.com/svcauth/svcauth/internal/timespan"
+	"github.com/svcauth/svcauth/internal/verify"
 )
 
 // The rules, by their names.
@@ -215,13 +217,25 @@ func checkAlgorithm(p *Policy, t *Token, _ Context) (expected, got string) {
 func moment(at time.Time) string { return at.UTC().Format(time.RFC3339) }
 
 // Work is what checking signatures may still cost one request.
-type Work struct{ fetches, signatures int }
+type Work struct {
+	fetches, signatures int
+	inTurn              InTurn
+	costly              bool
+	err                 error
+}
+
+// InTurn calls check, which costs much, when it is its turn. The error is that
+// of a turn that does not come.
+type InTurn func(ctx context.Context, check func() (right bool)) error
 
 // maxSignatures is how many signatures are checked for one request.
 const maxSignatures = 4
 
 // NewWork returns what one request may cost: one fetch, four signatures.
-func NewWork() *Work { return &Work{fetches: 1, signatures: maxSignatures} }
+// Signatures that cost much are checked in turn.
+func NewWork(inTurn InTurn) *Work {
+	return &Work{fetches: 1, signatures: maxSignatures, inTurn: inTurn}
+}
 
 // Signatures returns how many signatures were checked. There may be no Work:
 // none were.
@@ -238,6 +252,25 @@ func (w *Work) TakeFetch() bool { return take(&w.fetches) }
 // TakeSignature counts one more check of a signature, and reports whether it
 // may be done.
 func (w *Work) TakeSignature() bool { return take(&w.signatures) }
+
+// SignedBy is that of the JWS, in turn if it costs much. It is false, too, if
+// the turn did not come: see [Work.Err].
+func (w *Work) SignedBy(ctx context.Context, jws *verify.JWS, key crypto.PublicKey) (is bool) {
+	if !jwk.Costly(key) {
+		return jws.SignedBy(key)
+	}
+	w.costly = true
+	if w.err == nil {
+		w.err = w.inTurn(ctx, func() bool { is = jws.SignedBy(key); return is })
+	}
+	return is
+}
+
+// Costly reports whether a signature was checked that costs much.
+func (w *Work) Costly() bool { return w != nil && w.costly }
+
+// Err returns why a signature was not checked that should have been, or nil.
+func (w *Work) Err() error { return w.err }
 
 func take(left *int) bool {
 	if *left == 0 {
@@ -269,9 +302,13 @@ func (v Verifier) Verify(ctx context.Context, p *Policy, t *Token, c Context, op
 				Expected: "a kid in the header that says which of the issuer's keys it is"}
 		}
 		fitting++
-		if t.JWS.SignedBy(key.Key) {
+		if work.SignedBy(ctx, t.JWS, key.Key) {
 			return nil
 		}
+	}
+	if err := work.Err(); err != nil {
+		return &Failure{Rule: RuleSignature, Expected: "a signature by a key of the issuer", Unjudged: true,
+			Got: "one that was not checked: " + err.Error()}
 	}
 	if fitting == 0 {
 		return &Failure{Rule: RuleKey, Expected: "a key of the issuer: " + kids(keys),

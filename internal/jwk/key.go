@@ -37,6 +37,9 @@ const (
 	MinRSABits = 2048
 	// MaxRSABits bounds the cost of checking a signature.
 	MaxRSABits = 8192
+
+	usualRSABits  = 4096
+	usualExponent = 65537
 )
 
 // Key is a public key with the members of RFC 7517 §4, RFC 7518 §6 and RFC 8037

@@ -45,6 +45,19 @@ func Algorithms(key crypto.PublicKey) []string {
 	return nil
 }
 
+// Costly reports whether a signature costs several times as much to check with
+// a key as with the usual ones: on P-384 nine times as much as on P-256, on
+// P-521 twenty times.
+func Costly(key crypto.PublicKey) bool {
+	switch k := key.(type) {
+	case *ecdsa.PublicKey:
+		return k.Curve != elliptic.P256()
+	case *rsa.PublicKey:
+		return k.N.BitLen() > usualRSABits || k.E > usualExponent
+	}
+	return false
+}
+
 // AllAlgorithms returns each algorithm that [Algorithms] has for some key, in
 // an order for people. The slice is the caller's.
 func AllAlgorithms() []string {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/svcauth/svcauth/internal/cache"
+	"github.com/svcauth/svcauth/internal/clientauth"
 	"github.com/svcauth/svcauth/internal/dpop"
 	"github.com/svcauth/svcauth/internal/oautherr"
 	"github.com/svcauth/svcauth/pkg/svcauth"
@@ -25,7 +26,9 @@ func newProofs(cfg Config) *dpop.Checker {
 	}
 	return dpop.NewChecker(dpop.Config{
 		Mode: cfg.DPoP.Nonce, Nonces: dpop.NewNonces(cfg.Keyring.SharedKey, cfg.Clock), Replays: replays,
-		Clock: cfg.Clock,
+		Clock: cfg.Clock, InTurn: func(ctx context.Context, owner string, check func() bool) error {
+			return clientauth.InTurn(ctx, cfg.Costly, owner, check)
+		},
 	})
 }
 
@@ -72,7 +75,7 @@ type bound struct {
 // A certificate binds only the tokens of an account that asks for it: meshes
 // and browsers show one whether the client means it or not, and its API may
 // never see it.
-func (i *issuance) bind(d decision) (b bound, refusal *oautherr.Error) {
+func (i *issuance) bind(ctx context.Context, d decision) (b bound, refusal *oautherr.Error) {
 	demanded, withProof := i.client.TokenBinding, len(i.request.Proofs) > 0
 	var certificate string
 	if demanded == svcauth.TokenBindingMTLS || demanded == svcauth.TokenBindingAny && !withProof {
@@ -94,8 +97,9 @@ func (i *issuance) bind(d decision) (b bound, refusal *oautherr.Error) {
 		}
 		return b, nil
 	}
-	proof, err := i.service.proofs.Check(dpop.Request{
+	proof, err := i.service.proofs.Check(ctx, dpop.Request{
 		Proofs: i.request.Proofs, Method: i.request.Method, Bases: i.service.bases, Path: i.request.Path,
+		Owner: i.client.OrgID,
 	})
 	if err != nil {
 		return bound{}, refusedProof(err)
@@ -128,12 +132,12 @@ func notBound(format string, args ...any) *oautherr.Error {
 	return oautherr.New(oautherr.CodeInvalidRequest, "not_bound", format, args...)
 }
 
-// use uses up the proof, if there is one, in the share of an organization.
-func (b bound) use(ctx context.Context, s *Service, orgID string) *oautherr.Error {
+// use uses up the proof, if there is one.
+func (b bound) use(ctx context.Context, s *Service) *oautherr.Error {
 	if b.proof == nil {
 		return nil
 	}
-	if err := s.proofs.Use(ctx, *b.proof, orgID); err != nil {
+	if err := s.proofs.Use(ctx, *b.proof); err != nil {
 		return refusedProof(err)
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 	"sort"
 
 	"github.com/svcauth/svcauth/internal/access"
+	"github.com/svcauth/svcauth/internal/clientauth"
 	"github.com/svcauth/svcauth/internal/federation"
 	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/internal/untrusted"
@@ -42,7 +43,7 @@ func (s *Service) TestFederated(
 		rows = rows[:maxTested]
 	}
 	try := &federatedTry{
-		service: s, actor: actor, token: token, work: federation.NewWork(),
+		service: s, actor: actor, token: token, work: federation.NewWork(s.inTurnOf(actor.OrgID)),
 		rules: federation.Context{Own: s.cfg.Issuer, OrgID: actor.OrgID, Now: s.cfg.Clock()},
 	}
 	result.Credentials = []svcauth.FederatedTestMatch{}
@@ -55,6 +56,13 @@ func (s *Service) TestFederated(
 		return nearness(result.Credentials[i]) > nearness(result.Credentials[j])
 	})
 	return result, nil
+}
+
+// inTurnOf has costly signatures checked in the turn of an organization.
+func (s *Service) inTurnOf(orgID string) federation.InTurn {
+	return func(ctx context.Context, check func() bool) error {
+		return clientauth.InTurn(ctx, s.cfg.Costly, orgID, check)
+	}
 }
 
 // readTested reads what is to be tried.

@@ -126,7 +126,7 @@ func (i *issuance) mint(ctx context.Context, d decision) *oautherr.Error {
 	s, client := i.service, i.client
 	claims := tokenClaims{Credential: client.CredentialID, JTI: newJTI()}
 	claims.IssuedAt, claims.ExpiresAt = i.lifetime()
-	bound, refusal := i.bind(d)
+	bound, refusal := i.bind(ctx, d)
 	if refusal != nil {
 		return refusal
 	}
@@ -137,7 +137,7 @@ func (i *issuance) mint(ctx context.Context, d decision) *oautherr.Error {
 	if refusal := client.Use(ctx); refusal != nil {
 		return refusal
 	}
-	if refusal := bound.use(ctx, s, client.OrgID); refusal != nil {
+	if refusal := bound.use(ctx, s); refusal != nil {
 		return refusal
 	}
 	text, err := s.cfg.Keyring.Sign(d.profile.form, d.payload(claims))

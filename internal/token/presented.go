@@ -108,6 +108,10 @@ func ofScheme(err error, scheme string) error {
 // RefusedPresented returns the answer to a token that [Service.VerifyPresented]
 // has refused.
 func RefusedPresented(err error) *oautherr.Error {
+	var own *oautherr.Error
+	if errors.As(err, &own) {
+		return own
+	}
 	var refusal *verify.Error
 	if !errors.As(err, &refusal) || refusal.Code == verify.CodeUnavailable {
 		return oautherr.Unavailable(err)

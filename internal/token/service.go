@@ -23,6 +23,7 @@ import (
 	"github.com/svcauth/svcauth/internal/dpop"
 	"github.com/svcauth/svcauth/internal/federation"
 	"github.com/svcauth/svcauth/internal/keyring"
+	"github.com/svcauth/svcauth/internal/limits"
 	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/internal/verify"
 	"github.com/svcauth/svcauth/pkg/svcauth"
@@ -42,6 +43,7 @@ type Config struct {
 	// the connection is asked.
 	Certificates *clientauth.CertificateReader
 	Federation   federation.Verifier
+	Costly       *limits.Costly // has signatures that cost much checked in turn
 
 	Issuer       string
 	MTLSURL      string // where else callers reach this server; may be empty
