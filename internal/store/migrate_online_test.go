@@ -105,3 +105,42 @@ func TestMigrationsBuildIndexesBesideWriters(t *testing.T) {
 		}
 	}
 }
+
+// TestASecondNodeWaitsForAnIndex: nodes that start while one builds an index
+// say for whom they wait, and start when it is built.
+func TestASecondNodeWaitsForAnIndex(t *testing.T) {
+	url := pgtest.URL(t)
+	s := open(t, url)
+	upTo(t, s, migrations, 35)
+	writer, err := open(t, url+"&application_name=writer").read.Conn(t.Context())
+	require.NoError(t, err)
+	_, err = writer.ExecContext(t.Context(), `BEGIN; LOCK TABLE credential IN ROW EXCLUSIVE MODE`)
+	require.NoError(t, err)
+	type result struct {
+		steps int
+		err   error
+	}
+	ended := make(chan result, 2)
+	for _, its := range []struct{ whom, expected string }{
+		{"first", "of writer at 127.0.0.1 has been in a transaction"},
+		{"second", "of first at 127.0.0.1 has been holding the lock"},
+	} {
+		waiting := make(chan string, 1)
+		node, err := Open(Config{URL: url + "&application_name=" + its.whom,
+			Observer: observed{waits: func(because string) { waiting <- because }}})
+		require.NoError(t, err)
+		defer node.Close()
+		go func() {
+			steps, err := node.Migrate(t.Context())
+			ended <- result{steps, err}
+		}()
+		require.Contains(t, <-waiting, its.expected)
+	}
+	require.Empty(t, ended)
+	_, err = writer.ExecContext(t.Context(), `ROLLBACK`)
+	require.NoError(t, err)
+	one, other := <-ended, <-ended
+	require.NoError(t, one.err)
+	require.NoError(t, other.err)
+	require.Equal(t, 1, one.steps+other.steps)
+}
