@@ -140,19 +140,17 @@ func (k *Keys) Get(ctx context.Context, orgID string, operator bool, of Source, 
 	if s.running == nil {
 		if !k.begin(orgID, operator, now) {
 			defer k.mu.Unlock()
-			if keys, err := s.known(now); err == nil {
-				return keys, nil
-			}
-			return nil, errBusy
+			return s.knownOrBusy(now)
 		}
 		s.running, s.tried = make(chan struct{}), now
 		go k.run(s, orgID)
 	}
 	running := s.running
-	k.mu.Unlock()
 	if !k.waiting.Take(orgID, 1, operator) {
-		return nil, errBusy
+		defer k.mu.Unlock()
+		return s.knownOrBusy(now)
 	}
+	k.mu.Unlock()
 	defer k.waiting.Give(orgID, 1)
 	limits.Release(ctx)
 	select {
@@ -241,6 +239,14 @@ func (s *source) known(now time.Time) ([]jwk.Verifier, error) {
 		return nil, errors.New("the keys have not been fetched yet")
 	}
 	return nil, s.failed
+}
+
+// knownOrBusy returns the keys for who finds no room to have them fetched.
+func (s *source) knownOrBusy(now time.Time) ([]jwk.Verifier, error) {
+	if keys, err := s.known(now); err == nil {
+		return keys, nil
+	}
+	return nil, errBusy
 }
 
 // run asks a source. Nobody's request bounds it: others may wait for it too.

@@ -337,6 +337,23 @@ func TestWhoseSourcesFitInNoMemoryAsksNoOftener(t *testing.T) {
 	require.ErrorContains(t, err, "404", "another organization does not notice")
 }
 
+// TestLastGoodKeysNeedNoRoomToWait: strangers may send so many tokens of an
+// issuer that hangs that nobody else finds room to wait for it.
+func TestLastGoodKeysNeedNoRoomToWait(t *testing.T) {
+	i := newIssuer(t, "a")
+	k, clock := newKeys(i, loopback)
+	of := Source{URL: i.URL + "/keys"}
+	require.Equal(t, "a", k.kids(t, of, "a"))
+	hung := make(chan struct{})
+	defer close(hung)
+	i.answers(func(http.ResponseWriter, *http.Request) { <-hung })
+	clock.pass(lastGood / 2)
+	require.True(t, k.waiting.Take("org_1", maxWaitingOf, false))
+	require.Equal(t, "a", k.kids(t, of, "a"))
+	_, err := k.Get(t.Context(), "org_1", false, Source{URL: i.URL + "/others"}, "a")
+	require.ErrorIs(t, err, errBusy)
+}
+
 // TestErrorsNameNoAddress: neither that of a host, which only this server's
 // resolver may know, nor this server's own.
 func TestErrorsNameNoAddress(t *testing.T) {
