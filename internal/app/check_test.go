@@ -192,7 +192,7 @@ func TestConfigCheckAndStartAgree(t *testing.T) {
 		{"REDIS_URL=rediss://127.0.0.1:1 REDIS_CA_FILE=/none", "redis.ca_file: can't read the file /none"},
 		{"REDIS_URL=rediss://127.0.0.1:1 REDIS_KEY_FILE=" + key, "redis.cert_file: and redis.key_file can't be used"},
 		{"REDIS_URL=redis://127.0.0.1:1 REDIS_CA_FILE=" + cert, "redis.url: is an address without TLS"},
-		{"OTLP_ENDPOINT=http://127.0.0.1:1/p%zz", "otlp.endpoint: is not an absolute"},
+		{"OTLP_ENDPOINT=http://127.0.0.1:1/p%zz", "otlp.endpoint: is not an address"},
 		{"PASSWORDS_BLOCKLIST_FILE=/none", "passwords.blocklist_file: can't read the file /none"},
 		{"PASSWORDS_BLOCKLIST_FILE=" + dir, "passwords.blocklist_file: can't read the file"},
 		{"PASSWORDS_BLOCKLIST_FILE=" + empty, ""},
