@@ -97,7 +97,6 @@ type App struct {
 	uses         *clientauth.Uses
 	federation   federation.Verifier
 	costly       *limits.Costly
-	signatures   *clientauth.Signatures
 
 	certificateReader *clientauth.CertificateReader // of clients
 

@@ -23,10 +23,12 @@ func (a *App) newFederation() (federation.Verifier, error) {
 }
 
 // federatedMethods are the ways to authenticate by a token of another issuer.
-func (a *App) federatedMethods(privateKey *clientauth.PrivateKey) []clientauth.Method {
+func (a *App) federatedMethods(
+	privateKey *clientauth.PrivateKey, signatures *clientauth.Signatures,
+) []clientauth.Method {
 	return clientauth.Federated(clientauth.FederatedConfig{
 		Issuer: a.cfg.Issuer, Verifier: a.federation, Store: a.store, Uses: a.uses, PrivateKey: privateKey,
-		Signatures: a.signatures, Clock: a.clock,
+		Signatures: signatures, Clock: a.clock,
 	})
 }
 
