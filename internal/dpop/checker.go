@@ -155,7 +155,7 @@ func (c *Checker) inTime(claims claims) (p Proof, err error) {
 		p.Nonce = c.cfg.Nonces.Newest()
 	}
 	p.use.Earliest, p.use.Until = claims.iat.Add(-maxAhead), claims.iat.Add(maxAge)
-	if now.After(p.use.Earliest) && !now.After(p.use.Until.Add(time.Second)) { // iat is cut to whole seconds
+	if !now.Before(p.use.Earliest) && !now.After(p.use.Until.Add(time.Second)) { // iat is cut to whole seconds
 		return p, nil
 	}
 	if c.cfg.Mode != NonceOff {

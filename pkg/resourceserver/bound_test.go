@@ -21,6 +21,7 @@ import (
 	"github.com/svcauth/svcauth/internal/dpop"
 	"github.com/svcauth/svcauth/internal/possession"
 	"github.com/svcauth/svcauth/internal/svctest/certtest"
+	"github.com/svcauth/svcauth/internal/svctest/prooftest"
 	"github.com/svcauth/svcauth/pkg/resourceserver"
 	"github.com/svcauth/svcauth/pkg/resourceserver/ginauth"
 )
@@ -120,8 +121,35 @@ func (p *prover) get(edit func(*http.Request), proofs ...string) (status int, ch
 	return resp.StatusCode, resp.Header.Get("WWW-Authenticate"), resp.Header.Get("DPoP-Nonce")
 }
 
-// TestBoundToken is RFC 9449 §7, and what the OpenID conformance suite tries
-// (dpop-negative-tests); what a proof itself may say, package dpop tests.
+// TestEachCheckOfAProof runs the whole table of RFC 9449 §4.3 through each
+// middleware.
+func TestEachCheckOfAProof(t *testing.T) {
+	throughEach(t, func(t *testing.T, guard face) {
+		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		require.NoError(t, err)
+		s, p := resourceserver.NewSigner(t), &prover{t: t, http: http.DefaultClient}
+		p.Maker, err = possession.NewMaker(key, "")
+		require.NoError(t, err)
+		p.token = s.Token(t, map[string]any{"cnf": map[string]any{"jkt": p.Thumbprint()}})
+		api := httptest.NewServer(guard(resourceserver.VerifierOf(t, s, nil), "clusters:view"))
+		defer api.Close()
+		p.url = api.URL
+		for _, c := range prooftest.Cases(t, prooftest.Target{Key: key, Method: http.MethodGet,
+			URL: resourceserver.TestAudience + somewhere, Token: p.token, Now: time.Now}) {
+			t.Run(c.Name, func(t *testing.T) {
+				status, challenge, _ := p.get(nil, c.Proofs()...)
+				if c.Code == "" {
+					require.Equal(t, http.StatusOK, status, challenge)
+					return
+				}
+				require.Equal(t, http.StatusUnauthorized, status)
+				require.Contains(t, challenge, `error="`+c.Code+`"`)
+			})
+		}
+	})
+}
+
+// TestBoundToken is RFC 9449 §7: how a bound token and its proof are sent.
 func TestBoundToken(t *testing.T) {
 	throughEach(t, func(t *testing.T, guard face) {
 		p := newProver(t, guard, nil)
