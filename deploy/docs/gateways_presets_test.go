@@ -75,7 +75,7 @@ var demands = map[string]map[string]func(evidence) bool{
 		"RS, PS or ES":            func(e evidence) bool { return e.algorithm("RS256", "PS256", "ES256") },
 		"the key is for signing":  func(e evidence) bool { return e.key["use"] == "sig" },
 		"iss":                     func(e evidence) bool { return e.claims["iss"] == e.issuer },
-		"sub is the user":         func(e evidence) bool { return e.claims["sub"] != "" },
+		"sub is the user":         func(e evidence) bool { return e.claims["sub"] == e.claims["client_id"] },
 		"exp":                     func(e evidence) bool { return e.number("exp", 0) },
 		"iat":                     func(e evidence) bool { return e.number("iat", -time.Minute) },
 	},

@@ -105,7 +105,7 @@ func TestOwnEndpointsTakeBoundTokens(t *testing.T) {
 	require.Len(t, unbound.Header.Values("WWW-Authenticate"), 1)
 }
 
-// TestIntrospectionOfBoundTokens is RFC 9449 §6.2.
+// TestIntrospectionOfBoundTokens is RFC 9449 §6.2; `explain` says it, too.
 func TestIntrospectionOfBoundTokens(t *testing.T) {
 	s := svctest.New(t, svctest.Options{})
 	p := newProver(t, s, "clusters:view")
@@ -114,10 +114,23 @@ func TestIntrospectionOfBoundTokens(t *testing.T) {
 	require.Equal(t, true, answer["active"])
 	require.Equal(t, "DPoP", answer["token_type"])
 	require.Equal(t, map[string]any{"jkt": p.Thumbprint()}, answer["cnf"])
+	require.Contains(t, explainedToken(t, s, form.Get("token")), "bound to the key "+p.Thumbprint())
 	form.Set("token", s.Token(p.account.ID, p.account.ClientSecret, ""))
 	answer = s.Post("/oauth2/introspect", p.account.ID, p.account.ClientSecret, form).JSON
 	require.Equal(t, "Bearer", answer["token_type"])
 	require.NotContains(t, answer, "cnf")
+	require.NotContains(t, explainedToken(t, s, form.Get("token")), "bound to")
+}
+
+// explainedToken returns what is said of a token.
+func explainedToken(t *testing.T, s *svctest.Server, token string) (text string) {
+	t.Helper()
+	e, err := s.App.Token.Explain(s.System(), svcauth.ExplainRequest{Token: token})
+	require.NoError(t, err)
+	for _, step := range e.Steps {
+		text += step.Detail + "\n"
+	}
+	return text
 }
 
 // A stream is opened by one proof, and goes on while its token is good.

@@ -103,7 +103,9 @@ func TestBrowsersAreNotAskedForACertificate(t *testing.T) {
 	}
 
 	plain := svctest.New(t, svctest.Options{})
-	require.NotContains(t, plain.Get("/.well-known/oauth-authorization-server", "").JSON, "mtls_endpoint_aliases")
+	metadata = plain.Get("/.well-known/oauth-authorization-server", "").JSON
+	require.NotContains(t, metadata, "mtls_endpoint_aliases")
+	require.NotContains(t, metadata, "tls_client_certificate_bound_access_tokens")
 }
 
 // Both listeners share one bound: whoever fills the one does not have another

@@ -95,30 +95,37 @@ func TestTokenBinding(t *testing.T) {
 	}
 }
 
-// A token that is bound to a certificate is taken at /v1 over that certificate
-// alone.
+// A token that is bound to a certificate is taken at /v1, introspection and the
+// feed over that certificate alone.
 func TestCertificateBoundTokenAtOwnEndpoints(t *testing.T) {
 	m := newMutual(t)
 	pair, other := certtest.SelfSigned(t, nil), certtest.SelfSigned(t, nil)
-	p := newProver(t, m.Server, svcauth.MembersRead)
+	p := newProver(t, m.Server, svcauth.MembersRead, svcauth.TokensIntrospect)
 	p.rebind("mtls")
 	form := url.Values{"grant_type": {"client_credentials"}, "resource": {m.Issuer}}
 	token := p.at(m.showing(t, &pair)).ask(tokenEndpoint, form).JSON["access_token"].(string)
-	for shown, status := range map[*tls.Certificate]int{
-		&pair: http.StatusOK, &other: http.StatusUnauthorized, nil: http.StatusUnauthorized,
+	for _, at := range []struct{ method, path, body string }{
+		{"GET", "/v1/me", ""}, {"GET", "/oauth2/revocations", ""}, {"POST", "/oauth2/introspect", "token=" + token},
 	} {
-		answer := m.showing(t, shown).Get("/v1/me", token)
-		require.Equal(t, status, answer.Status, answer.Text)
-		if status != http.StatusOK {
-			require.Len(t, answer.Header.Values("WWW-Authenticate"), 1)
-			require.Contains(t, answer.Header.Get("WWW-Authenticate"), "Bearer ")
-			require.Contains(t, answer.Header.Get("WWW-Authenticate"), "client certificate")
+		for shown, status := range map[*tls.Certificate]int{
+			&pair: http.StatusOK, &other: http.StatusUnauthorized, nil: http.StatusUnauthorized,
+		} {
+			answer := p.at(m.showing(t, shown)).call(at.method, at.path, "Bearer", token, at.body)
+			require.Equal(t, status, answer.Status, "%s: %s", at.path, answer.Text)
+			if status != http.StatusOK {
+				require.Len(t, answer.Header.Values("WWW-Authenticate"), 1)
+				require.Contains(t, answer.Header.Get("WWW-Authenticate"), "Bearer ")
+				require.Contains(t, answer.Header.Get("WWW-Authenticate"), "client certificate")
+			}
 		}
+		require.Equal(t, http.StatusUnauthorized, p.call(at.method, at.path, "Bearer", token, at.body).Status,
+			"the other listener asks for none")
 	}
-	require.Equal(t, http.StatusUnauthorized, m.Get("/v1/me", token).Status, "the other listener asks for none")
 	said := m.Post("/oauth2/introspect", p.account.ID, p.account.ClientSecret, url.Values{"token": {token}}).JSON
 	require.Equal(t, "Bearer", said["token_type"])
 	require.Equal(t, map[string]any{"x5t#S256": dpop.CertificateThumbprint(pair.Leaf)}, said["cnf"])
+	require.Contains(t, explainedToken(t, m.Server, token),
+		"bound to the client certificate "+dpop.CertificateThumbprint(pair.Leaf))
 }
 
 // Whoever asks for less of an account's tokens must hold what the account does;
