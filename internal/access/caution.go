@@ -41,7 +41,7 @@ func (t *Tx) judge(ctx context.Context, look func(context.Context) error) error 
 	if t.s.judging.Allow(t.Actor.OrgID, began) > 0 {
 		return t.unjudged()
 	}
-	bounded, cancel := context.WithTimeout(ctx, maxJudging)
+	bounded, cancel := context.WithTimeout(ctx, max(maxJudging, t.s.cfg.Patience))
 	defer cancel()
 	err := look(bounded)
 	t.s.judging.Charge(t.Actor.OrgID, int(time.Since(began).Milliseconds()), time.Now())
@@ -108,7 +108,7 @@ func (b byDefault) before(
 	if _, err := Caller(ctx, requires); err != nil || c == (svcauth.Caution{}) {
 		return nil, nil // the change refuses, and writes that down
 	}
-	bounded, cancel := context.WithTimeout(ctx, maxDefaultLook)
+	bounded, cancel := context.WithTimeout(ctx, max(maxDefaultLook, s.cfg.Patience))
 	defer cancel()
 	all, err := b.refused(bounded, s, s.read())
 	if bounded.Err() != nil && ctx.Err() == nil {
@@ -136,7 +136,7 @@ func (t *Tx) warnOfStopped(ctx context.Context, b byDefault, before []string) er
 // change that has been made. The log hears of it too. If it can't be found out
 // in time, nothing is said.
 func (s *Service) defaultRefused(ctx context.Context, b byDefault) []svcauth.DefaultWarning {
-	ctx, cancel := context.WithTimeout(ctx, maxDefaultLook)
+	ctx, cancel := context.WithTimeout(ctx, max(maxDefaultLook, s.cfg.Patience))
 	defer cancel()
 	warnings, err := b.refused(ctx, s, s.read())
 	if err != nil {

@@ -37,6 +37,11 @@ type Config struct {
 	Tokens   DefaultTokens      // nil: nobody looks who gets no token
 	Observer RevocationObserver // nil: nobody is told
 
+	// Patience is how long a change may look for what there is to warn of,
+	// before it is made or afterwards; 0 is a tenth of a second, and two. Tests
+	// give more, since their machine may not run a process for seconds.
+	Patience time.Duration
+
 	Clock  func() time.Time // default time.Now
 	Logger *slog.Logger     // default: silence
 }
@@ -73,13 +78,17 @@ func New(cfg Config) *Service {
 	if cfg.Audit == nil {
 		cfg.Audit = audit.New(audit.Config{Store: cfg.Store, Logger: cfg.Logger})
 	}
+	looks := int(max(1, cfg.Patience/maxJudging)) // as long as the usual ones
 	return &Service{
 		cfg: cfg,
 		policies: limits.NewRates[string](limits.Rate{
 			PerSecond: policiesPerSecond,
 			Burst:     policiesAtOnce,
 		}, 10_000),
-		judging: limits.NewRates[string](limits.Rate{PerSecond: judgingPerSecond, Burst: judgingAtOnce}, 10_000),
+		judging: limits.NewRates[string](limits.Rate{
+			PerSecond: judgingPerSecond,
+			Burst:     judgingAtOnce * looks,
+		}, 10_000),
 	}
 }
 

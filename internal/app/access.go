@@ -22,6 +22,7 @@ func (a *App) newAccess(revocations *verify.RevocationSet) *access.Service {
 		DefaultTokenTTL: a.cfg.Token.TTL,
 		Observer:        a.metrics,
 		Tokens:          a.Token,
+		Patience:        a.patience.Database,
 		Clock:           a.clock,
 		Logger:          a.logger,
 	})

@@ -132,5 +132,5 @@ func (h outageHandler) WithGroup(name string) slog.Handler {
 }
 
 // Patience is how long one call may take of what the server depends on:
-// [store.Config.Patience] and [cache.Config.Patience].
+// [store.Config.Patience], [access.Config.Patience], [cache.Config.Patience].
 type Patience struct{ Database, Redis time.Duration }

@@ -93,7 +93,7 @@ func New(t *testing.T, change func(*Config)) *Fixture {
 	cfg := Config{
 		Access: access.Config{
 			Store: f.Store, Audit: f.Audit, Keyring: f.Keyring, Cache: f.Cache, Revocations: f.Live,
-			Issuer: Issuer, DefaultTokenTTL: time.Hour, Clock: f.Clock.Now,
+			Issuer: Issuer, DefaultTokenTTL: time.Hour, Clock: f.Clock.Now, Patience: schema.Patience,
 		},
 		People: people.Config{Store: f.Store, Audit: f.Audit, Issuer: Issuer, Clock: f.Clock.Now},
 	}
