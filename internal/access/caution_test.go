@@ -63,8 +63,9 @@ func TestCredentialsThatOthersMadeAreWarnedOfBefore(t *testing.T) {
 	require.NoError(t, disable(false, svcauth.Caution{}))
 }
 
-// What is rolled back is told to nobody, and a dry run takes nothing of what an
-// organization's roles may take away.
+// What is rolled back is told to nobody, and takes nothing of what an
+// organization's roles may take away: neither a dry run, nor a strict change
+// that is refused.
 func TestADryRunIsToldToNobody(t *testing.T) {
 	told := revoked{}
 	f := rules.New(t, func(c *rules.Config) { c.Access.Observer = told })
@@ -76,6 +77,16 @@ func TestADryRunIsToldToNobody(t *testing.T) {
 	}
 	for range 2*svcauth.MaxRolesPerOrg + 1 { // more than may take something away at once
 		require.ErrorContains(t, narrow(svcauth.Caution{DryRun: true}), "nothing was changed")
+	}
+	_, ann := f.Member("ann@example.com", f.Role("Lead", svcauth.MembersManage, rules.View, rules.Edit))
+	_, err := f.Access.CreateServiceAccount(ann,
+		svcauth.NewServiceAccount{Name: "ci", RoleIDs: []string{role.ID}})
+	require.NoError(t, err)
+	for range 2*svcauth.MaxRolesPerOrg + 1 {
+		_, err := f.Access.UpdateRole(f.Admin(), role.ID, 0, svcauth.RolePatch{
+			Privileges: &[]string{rules.View, rules.Create}, Caution: svcauth.Caution{Strict: true}})
+		require.ErrorContains(t, err, "Nothing was changed")
+		require.NotContains(t, err.Error(), "too often")
 	}
 	require.Empty(t, told)
 	require.NoError(t, narrow(svcauth.Caution{Strict: true}))

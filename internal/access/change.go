@@ -48,6 +48,7 @@ type Tx struct {
 	s        *Service
 	warnings []string
 	revoked  []string // what the Observer is told of once it is committed
+	policies []string // organizations for which countPolicy has counted
 }
 
 // Change runs a change. It checks the caller, runs do in a transaction, and
@@ -85,6 +86,10 @@ func (s *Service) Change(ctx context.Context, op Operation, do func(context.Cont
 	}
 	if err == nil {
 		t.tellRevoked()
+	} else {
+		for _, orgID := range t.policies {
+			s.policies.TakeBack(orgID, t.Now)
+		}
 	}
 	err = Problem(err, t.Target)
 	var refusal *svcauth.Problem

@@ -97,10 +97,8 @@ func ofPrivileges(role string, privileges []string) (entries []svcauth.Revocatio
 // revokePolicy raises the organization's pol, and kills of the tokens with a
 // lower one those that an entry names.
 func (t *Tx) revokePolicy(ctx context.Context, orgID string, entries ...svcauth.Revocation) error {
-	if t.Actor.Kind != svcauth.KindSystem && !t.Caution.DryRun {
-		if wait := t.s.policies.Allow(orgID, t.Now); wait > 0 {
-			return tooManyRoleChanges(wait)
-		}
+	if err := t.countPolicy(orgID); err != nil {
+		return err
 	}
 	pol, err := t.RaisePolicy(ctx, orgID)
 	if err != nil {
@@ -112,6 +110,20 @@ func (t *Tx) revokePolicy(ctx context.Context, orgID string, entries ...svcauth.
 			return err
 		}
 	}
+	return nil
+}
+
+// countPolicy counts that something of an organization is taken away once more.
+// What is refused in the end, as a strict change is that there is something to
+// warn of, writes no entry and counts for nothing; see [Service.Change].
+func (t *Tx) countPolicy(orgID string) error {
+	if t.Actor.Kind == svcauth.KindSystem || t.Caution.DryRun {
+		return nil
+	}
+	if wait := t.s.policies.Allow(orgID, t.Now); wait > 0 {
+		return tooManyRoleChanges(wait)
+	}
+	t.policies = append(t.policies, orgID)
 	return nil
 }
 

@@ -59,8 +59,8 @@ func (t *Tx) endRefusedSecrets(ctx context.Context, was, org svcauth.Organizatio
 	if !refuses(was, org) {
 		return nil
 	}
-	if wait := t.s.policies.Allow(org.ID, t.Now); wait > 0 && t.Actor.Kind != svcauth.KindSystem {
-		return tooManyRoleChanges(wait)
+	if err := t.countPolicy(org.ID); err != nil {
+		return err
 	}
 	pol, err := t.RaisePolicy(ctx, org.ID)
 	if err != nil {

@@ -89,8 +89,8 @@ func (c *Callers) Enter(caller, organization string, now time.Time) (leave func(
 // TakeBack takes back one that Enter counted, since it turned out that it was
 // not the caller's.
 func (c *Callers) TakeBack(caller, organization string, now time.Time) {
-	c.caller.rates.takeBack(caller, now)
-	c.organization.rates.takeBack(organization, now)
+	c.caller.rates.TakeBack(caller, now)
+	c.organization.rates.TakeBack(organization, now)
 }
 
 // Refused counts a call that Enter let begin and that a rule has refused

@@ -61,13 +61,14 @@ func AllowBoth[A, B comparable](a *Rates[A], of A, b *Rates[B], and B, now time.
 	}
 	wait := b.Allow(and, now)
 	if wait > 0 {
-		a.takeBack(of, now)
+		a.TakeBack(of, now)
 	}
 	return wait
 }
 
-// takeBack takes back one that Allow counted for key.
-func (r *Rates[K]) takeBack(key K, now time.Time) {
+// TakeBack takes back one that Allow counted for key, of something that has not
+// begun after all.
+func (r *Rates[K]) TakeBack(key K, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.of(key, now).ReserveN(now, -1)
