@@ -38,7 +38,8 @@ type connection struct {
 	tokens *tokensource.Source // the client's
 	err    error
 
-	blind atomic.Bool // see foresee
+	blind    atomic.Bool  // see foresee
+	askAgain atomic.Int64 // when the server has said to, as Unix time in nanoseconds; see foresee
 
 	mu        sync.Mutex
 	failed    bool                    // see failOnce

@@ -7,6 +7,7 @@ import (
 
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
 
+	"github.com/svcauth/svcauth/internal/timespan"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -28,7 +29,9 @@ func (p foresight) changes() bool {
 // foresee shows in a plan what the server would warn of, which rehearse asks by
 // a dry run. It never fails a plan. What is refused now may be right once the
 // rest of the plan is applied. Whoever may not write, or does not reach the
-// server, is told of nothing, and asks no more.
+// server, is told of nothing, and asks no more. Who asks too much waits for as
+// long as the server says, within [maxForesight], or is told that nothing could
+// be found out.
 func (c *connection) foresee(
 	ctx context.Context, d *diagnostics, rehearse func(context.Context, *svcauth.Client) error,
 ) {
@@ -37,6 +40,10 @@ func (c *connection) foresee(
 	}
 	client, err := c.use()
 	if err != nil {
+		return
+	}
+	if wait := time.Until(time.Unix(0, c.askAgain.Load())); wait > maxForesight {
+		d.AddWarning(unforeseen, tooManyAsked(wait))
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, maxForesight)
@@ -50,7 +57,21 @@ func (c *connection) foresee(
 		for _, text := range p.Warnings() {
 			d.AddWarning("The server warns of this change", text)
 		}
+	case p != nil && p.Code == svcauth.CodeTooMany:
+		c.askAgain.Store(time.Now().Add(p.RetryAfter).UnixNano())
+		d.AddWarning(unforeseen, tooManyAsked(p.RetryAfter))
 	default:
 		c.blind.Store(true)
 	}
+}
+
+const unforeseen = "What the server would warn of could not be found out"
+
+func tooManyAsked(wait time.Duration) string {
+	again := "a little later"
+	if wait > 0 {
+		again = "in " + timespan.Text(wait.Round(time.Second))
+	}
+	return "It refuses more questions for now. The plan is right, but changes may be among it that it would warn of: " +
+		"plan again " + again + "."
 }

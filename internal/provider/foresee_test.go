@@ -139,3 +139,49 @@ func TestNoForesightFailsNoPlan(t *testing.T) {
 	require.Contains(t, ws.must("plan"), "1 to change")
 	require.EqualValues(t, 4, cuts.Load(), "once each time that the provider starts, for an apply twice")
 }
+
+// Who asks too much waits as long as the server says, if that is not long. Else
+// the plan says what it doesn't know, of each change, and asks no more.
+func TestAPlanSaysWhatItCouldNotFindOut(t *testing.T) {
+	w := newWorld(t)
+	account := w.Account("ci", "clusters:view")
+	p := newProxy(t, w.URL)
+	refusal := func(seconds string) func(*proxy, http.ResponseWriter, *http.Request) {
+		return answers(http.StatusTooManyRequests, `{"status":429,"code":"too_many_requests","detail":"Too often."}`,
+			"Retry-After: "+seconds)
+	}
+	var asked atomic.Int64
+	var wait atomic.Value
+	p.rehearsed = func(p *proxy, w http.ResponseWriter, r *http.Request) {
+		if asked.Add(1) == 1 || wait.Load() != "1" {
+			refusal(wait.Load().(string))(p, w, r)
+			return
+		}
+		p.forward(w, r)
+	}
+	ws := newWorkspace(t)
+	w.through(p).signIn(ws)
+	text := required + fmt.Sprintf(`
+		resource "svcauth_federated_credential" "ci" {
+			count = 3
+			service_account_id = %q
+			name = "deploy-${count.index}"
+			preset = "google"
+			subject = "me-${count.index}@example.com"
+		}`, account.ID)
+	ws.write("main.tf", text)
+	wait.Store("1")
+	out := ws.must("plan", "-parallelism=1")
+	require.NotContains(t, out, unforeseen)
+	require.Contains(t, out, "this one is a name")
+	require.EqualValues(t, 4, asked.Load(), "one was asked twice")
+
+	asked.Store(0)
+	wait.Store("3600")
+	out = ws.must("plan", "-parallelism=1")
+	require.Contains(t, out, "3 to add")
+	require.Contains(t, out, unforeseen)
+	require.Contains(t, out, "plan again in 1h")
+	require.Contains(t, out, "2 more similar warnings")
+	require.EqualValues(t, 1, asked.Load())
+}
